@@ -1,0 +1,81 @@
+"""What every admin page of ours shares: nothing is changed but through a service, and a person
+sees the workspaces that they belong to. A superuser is not a member by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+
+class ReasonForm(ActionForm):
+    """The action bar, with room for the reason."""
+
+    reason = forms.CharField(required=False, max_length=200, label="Reason")
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """No page of this kind adds, changes or deletes a row, for superusers neither."""
+
+    actions_selection_counter = True
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+
+class MembersAdmin(ReadOnlyAdmin):
+    """Rows of the workspaces that the person belongs to, and of no other."""
+
+    memberships_path = "workspace__memberships"
+    operator_roles = ("owner", "admin")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Another workspace's row is simply missing."""
+        mine = {f"{self.memberships_path}__user": request.user}
+        return super().get_queryset(request).filter(**mine)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Members see the app in the index."""
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Staff who belong to at least one workspace; rows are narrowed by `get_queryset`."""
+        user = request.user
+        staff = user.is_authenticated and user.is_active and user.is_staff
+        return bool(staff and _memberships(request).exists())
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Whether to offer decisions; the service asks again, per row."""
+        if not request.user.is_active:
+            return False
+        roles = _memberships(request).filter(role__in=self.operator_roles)
+        return bool(roles.exists())
+
+
+def _memberships(request: HttpRequest) -> Any:
+    """The person's memberships: a relation that an app to the right of this one brings."""
+    return getattr(request.user, "memberships")  # noqa: B009 - this room imports no app
+
+
+def tell(request: HttpRequest, done: int, what: str, refusals: Iterable[tuple[str, str]]) -> None:
+    """Say how many rows went through, and why each of the others did not."""
+    if done:
+        messages.success(request, f"{done} {what}.")
+    for subject, why in refusals:
+        messages.error(request, f"{subject}: {why}")

@@ -1,0 +1,61 @@
+"""Work that waits on HTTP, done by a bounded number of threads for a bounded time."""
+
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TypeVar
+
+from django.db import connection
+
+from revfirst.errors import RevFirstError
+
+Thing = TypeVar("Thing")
+Tool = TypeVar("Tool")
+logger = logging.getLogger(__name__)
+
+
+def run_batch(
+    things: Iterable[Thing],
+    work: Callable[[Thing, Tool], object],
+    *,
+    tool: Callable[[], Tool],
+    concurrency: int,
+    seconds: float = 25,
+) -> int:
+    """Do `work(thing, tool)` for each thing; returns how many were left undone when time ran out.
+
+    Each thread makes one tool (a client keeps its connections) and closes its database connection.
+    Nothing new is begun after `seconds`. One failure is logged and stops only its own thing.
+    """
+    waiting: SimpleQueue[Thing] = SimpleQueue()
+    for thing in things:
+        waiting.put(thing)
+    threads = min(concurrency, waiting.qsize())
+    deadline = monotonic() + seconds
+
+    def run() -> None:
+        own = tool()
+        try:
+            while monotonic() < deadline:
+                _attempt(work, waiting.get_nowait(), own)
+        except Empty:
+            pass
+        finally:
+            connection.close()
+
+    if threads:
+        with ThreadPoolExecutor(threads) as pool:
+            for done in [pool.submit(run) for _ in range(threads)]:
+                done.result()
+    return waiting.qsize()
+
+
+def _attempt(work: Callable[[Thing, Tool], object], thing: Thing, tool: Tool) -> None:
+    try:
+        work(thing, tool)
+    except RevFirstError as error:
+        logger.warning("batch_item_refused", extra={"thing": str(thing), "reason": error.code})
+    except Exception:
+        logger.exception("batch_item_failed", extra={"thing": str(thing)})

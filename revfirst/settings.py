@@ -1,0 +1,383 @@
+"""Every setting, in titled sections. The only reader of the environment.
+
+Importing this module starts nothing. Outside production, secrets that nobody set are generated
+once under var/ and the servers that `make demo` started are found through var/embedded.json.
+"""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from revfirst import __version__, generated
+from revfirst.embedded import read_state
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = __version__
+
+
+# --- Reading the environment --------------------------------------------------------------------
+
+
+def _read_env_file(path: Path) -> None:
+    """Take `path` into the environment; names a line that is neither KEY=value nor a comment."""
+    if not path.exists():
+        return
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{path} cannot be read: {error}.") from None
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not re.match(r"\s*#|(export )?[A-Za-z_][A-Za-z_0-9]*=", line):
+            raise ImproperlyConfigured(f"{path}, line {number}: expected KEY=value or a comment.")
+    environ.Env.read_env(path)
+
+
+_problems: list[str] = []  # told together at the end: nobody likes to meet them one by one
+
+
+def _insist(condition: object, sentence: str) -> None:
+    if not condition:
+        _problems.append(sentence)
+
+
+env = environ.Env()
+_read_env_file(Path(os.environ.get("REVFIRST_ENV_FILE", BASE_DIR / ".env")))
+
+
+def _text(name: str, default: str = "") -> str:
+    """The variable's value; a blank one counts as not set."""
+    return str(env.str(name, default="")).strip() or default
+
+
+def _flag(name: str, default: bool) -> bool:
+    value = _text(name, str(default)).lower()
+    known = {"true", "1", "yes", "on", "false", "0", "no", "off"}
+    _insist(value in known, f"{name} must be true or false.")
+    return value in {"true", "1", "yes", "on"}
+
+
+def _number(name: str, default: int, *, at_least: int = 0) -> int:
+    value = _text(name, str(default))
+    good = value.isascii() and value.isdecimal() and int(value) >= at_least
+    _insist(good, f"{name} must be a whole number of at least {at_least}.")
+    return int(value) if good else default
+
+
+def _share(name: str, default: float) -> float:
+    value = _text(name, str(default))
+    good = re.fullmatch(r"0(\.\d+)?|1(\.0+)?", value)
+    _insist(good, f"{name} must be a number from 0 to 1.")
+    return float(value) if good else default
+
+
+def _choice(name: str, default: str, *others: str) -> str:
+    value = _text(name, default)
+    _insist(value in {default, *others}, f"{name} must be {' or '.join([default, *others])}.")
+    return value
+
+
+# --- Environment and generated secrets ----------------------------------------------------------
+
+ENVIRONMENT = _choice("ENVIRONMENT", "development", "staging", "production")
+IN_PRODUCTION = ENVIRONMENT == "production"
+REQUIRED_IN_PRODUCTION = (
+    "SECRET_KEY",
+    "TOKEN_ENCRYPTION_KEY",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "X_CLIENT_ID",
+    "X_CLIENT_SECRET",
+    "X_REDIRECT_URI",
+    "APP_PUBLIC_BASE_URL",
+)
+for _name in REQUIRED_IN_PRODUCTION:
+    _insist(_text(_name) or not IN_PRODUCTION, f"{_name} must be set in production.")
+
+VAR_DIR = Path(_text("REVFIRST_VAR_DIR", str(BASE_DIR / "var")))
+try:
+    _generated = {} if IN_PRODUCTION else generated.load_or_create(VAR_DIR)
+    _embedded = {} if IN_PRODUCTION else read_state(VAR_DIR)
+except (OSError, ValueError) as error:
+    raise ImproperlyConfigured(f"{VAR_DIR} cannot be used: {error}.") from None
+
+SECRET_KEY = _text("SECRET_KEY", _generated.get("SECRET_KEY", ""))
+TOKEN_ENCRYPTION_KEYS = [
+    key.strip()
+    for key in _text("TOKEN_ENCRYPTION_KEY", _generated.get("TOKEN_ENCRYPTION_KEY", "")).split(",")
+    if key.strip()
+]
+DEMO_PASSWORD = _generated.get("DEMO_PASSWORD", "")
+COMMIT = _text("REVFIRST_COMMIT")
+
+
+# --- Web ----------------------------------------------------------------------------------------
+
+DEBUG = _flag("DEBUG", False)
+APP_PUBLIC_BASE_URL = _text(
+    "APP_PUBLIC_BASE_URL", _embedded.get("web_base_url", "http://127.0.0.1:8000")
+).rstrip("/")
+_public = urlsplit(APP_PUBLIC_BASE_URL)
+_insist(
+    _public.scheme in ({"https"} if IN_PRODUCTION else {"http", "https"}) and _public.hostname,
+    "APP_PUBLIC_BASE_URL must be a URL such as https://revfirst.example (https in production).",
+)
+ALLOWED_HOSTS = [_public.hostname, "127.0.0.1", "localhost", "[::1]"]
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_prometheus",
+    "csp",
+    "django_q",
+    "revfirst",
+    "workspaces",
+    "x_integration",
+    "publishing",
+    "control",
+]
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+ROOT_URLCONF = "revfirst.urls"
+WSGI_APPLICATION = "revfirst.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+APPEND_SLASH = False
+
+AUTH_USER_MODEL = "workspaces.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("pt-br", "Português (Brasil)")]
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Production serves what collectstatic hashed and compressed; a first look reads the sources.
+WHITENOISE_USE_FINDERS = not IN_PRODUCTION
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if IN_PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
+SECURE_SSL_REDIRECT = IN_PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^health$", r"^health/live$", r"^metrics$", r"^version$"]
+SECURE_HSTS_SECONDS = 31_536_000 if IN_PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IN_PRODUCTION
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IN_PRODUCTION else None
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],  # the stock admin's icons
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "rest_framework.throttling.AnonRateThrottle",
+        "rest_framework.throttling.UserRateThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": {"anon": "60/min", "user": "600/min"},
+    "EXCEPTION_HANDLER": "revfirst.api.handle_exception",
+}
+
+
+# --- Database, cache, tasks ---------------------------------------------------------------------
+
+_database_url = _text("DATABASE_URL", _embedded.get("database_url", ""))
+DATABASE_HINT = (
+    "Check DATABASE_URL."
+    if _text("DATABASE_URL")
+    else "Run 'make demo' first, or set DATABASE_URL."
+)
+_nowhere = "postgres://nobody@127.0.0.1:1/nowhere"
+try:
+    _database = environ.Env.db_url_config(_database_url or _nowhere)
+    _database["PORT"] = int(_database.get("PORT") or 5432)
+except (ValueError, KeyError):
+    _database = environ.Env.db_url_config(_nowhere)
+    _insist(False, "DATABASE_URL is not a URL that can be read.")
+_insist(
+    _database.get("ENGINE") == "django.db.backends.postgresql",
+    "DATABASE_URL must be a PostgreSQL URL (postgres://…).",
+)
+DATABASES = {
+    "default": {
+        **_database,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 5, **_database.get("OPTIONS", {})},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = _text("REDIS_URL", _embedded.get("redis_url", "redis://127.0.0.1:1/0"))
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
+    }
+}
+# Redis may be down: cache reads and throttles fail open.
+DJANGO_REDIS_IGNORE_EXCEPTIONS = True
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+
+# The reasons for each value were measured: docs/adr/0003-tasks-are-nudges.md
+Q_CLUSTER = {
+    "name": "revfirst",
+    "orm": "default",
+    "workers": _number("WORKER_PROCESSES", 2, at_least=1),
+    "timeout": 60,
+    "retry": 300,
+    "ack_failures": True,
+    "max_attempts": 1,
+    "catch_up": False,
+    "save_limit": 0,
+    "queue_limit": 4,
+    "bulk": 1,
+    "poll": 0.2,
+    "label": "Tasks",
+}
+
+
+# --- X ------------------------------------------------------------------------------------------
+
+_x_default = (
+    "https://api.x.com" if IN_PRODUCTION else _embedded.get("x_base_url", "http://127.0.0.1:8001")
+)
+X_API_BASE_URL = _text("X_API_BASE_URL", _x_default).rstrip("/")
+X_AUTHORIZE_URL = _text(
+    "X_AUTHORIZE_URL",
+    "https://x.com/i/oauth2/authorize" if IN_PRODUCTION else f"{X_API_BASE_URL}/i/oauth2/authorize",
+)
+X_WEB_BASE_URL = _text("X_WEB_BASE_URL", "https://x.com" if IN_PRODUCTION else X_API_BASE_URL)
+X_TOKEN_URL = _text("X_TOKEN_URL", f"{X_API_BASE_URL}/2/oauth2/token")
+X_REVOKE_URL = _text("X_REVOKE_URL", f"{X_API_BASE_URL}/2/oauth2/revoke")
+X_CLIENT_ID = _text("X_CLIENT_ID", "revfirst-demo")
+X_CLIENT_SECRET = _text("X_CLIENT_SECRET", _generated.get("X_CLIENT_SECRET", ""))
+X_REDIRECT_URI = _text("X_REDIRECT_URI", f"{APP_PUBLIC_BASE_URL}/integrations/x/oauth/callback")
+X_FIELD_DIALECT = _choice("X_FIELD_DIALECT", "legacy", "new")
+X_ACCESS_TIER = _choice("X_ACCESS_TIER", "self_serve", "enterprise")
+for _name, _url in (
+    ("X_API_BASE_URL", X_API_BASE_URL),
+    ("X_AUTHORIZE_URL", X_AUTHORIZE_URL),
+    ("X_WEB_BASE_URL", X_WEB_BASE_URL),
+    ("X_TOKEN_URL", X_TOKEN_URL),
+    ("X_REVOKE_URL", X_REVOKE_URL),
+    ("X_REDIRECT_URI", X_REDIRECT_URI),
+):
+    _parts = urlsplit(_url)
+    _insist(
+        _parts.scheme in {"http", "https"} and _parts.hostname, f"{_name} must be an http(s) URL."
+    )
+    _insist(
+        not IN_PRODUCTION
+        or (_parts.scheme == "https" and _parts.hostname not in {"localhost", "127.0.0.1", "::1"}),
+        f"{_name} must be https and not a loopback address in production.",
+    )
+X_AUTO_REFRESH_ENABLED = _flag("X_AUTO_REFRESH_ENABLED", True)
+X_REFRESH_SKEW_SECONDS = _number("X_REFRESH_SKEW_SECONDS", 300)
+
+
+# --- Publishing ---------------------------------------------------------------------------------
+
+APPROVAL_TTL_HOURS = _number("APPROVAL_TTL_HOURS", 24, at_least=1)
+PUBLISH_CONCURRENCY = _number("PUBLISH_CONCURRENCY", 16, at_least=1)
+PUBLISHING_DIRECT_API_ENABLED = _flag("PUBLISHING_DIRECT_API_ENABLED", False)
+_insist(
+    not (IN_PRODUCTION and PUBLISHING_DIRECT_API_ENABLED),
+    "PUBLISHING_DIRECT_API_ENABLED must be false in production.",
+)
+
+
+# --- Observability ------------------------------------------------------------------------------
+
+METRICS_ENABLED = _flag("METRICS_ENABLED", True)
+METRICS_TOKEN = _text("METRICS_TOKEN")
+SENTRY_DSN = _text("SENTRY_DSN")
+SENTRY_TRACES_SAMPLE_RATE = _share("SENTRY_TRACES_SAMPLE_RATE", 0.0)
+LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "revfirst.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # Their DEBUG lines hold whole requests and tasks.
+        "urllib3": {"level": "INFO"},
+        "django.db.backends": {"level": "INFO"},
+        "django-q": {"level": "INFO"},
+    },
+}
+PROMETHEUS_EXPORT_MIGRATIONS = False
+PROMETHEUS_METRIC_NAMESPACE = "revfirst"
+
+
+if _problems:
+    raise ImproperlyConfigured("the settings need attention.\n - " + "\n - ".join(_problems))
