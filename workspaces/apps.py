@@ -1,0 +1,18 @@
+"""Wiring of the workspaces app."""
+
+from django.apps import AppConfig
+
+from revfirst import metrics
+
+
+class WorkspacesConfig(AppConfig):
+    """People, workspaces, switches, audit and counters."""
+
+    name = "workspaces"
+
+    def ready(self) -> None:
+        """Register the series that this app owns."""
+        from workspaces import series
+
+        metrics.register(series.counters)
+        metrics.register(series.switches)

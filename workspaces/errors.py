@@ -1,0 +1,21 @@
+"""What callers of this app can act on."""
+
+from revfirst.errors import Missing, Refused
+
+
+class NotAllowed(Refused):
+    """Your role does not allow that here."""
+
+    code = "role"
+
+
+class WorkspaceNotFound(Missing):
+    """There is no such workspace, or you are not a member of it."""
+
+    code = "workspace_not_found"
+
+
+class ReasonNeeded(Refused):
+    """Say why: the reason stays in the audit log."""
+
+    code = "reason_needed"

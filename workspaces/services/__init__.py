@@ -1,0 +1,39 @@
+"""Every write to this app's rows."""
+
+from workspaces.services.people import create_workspace
+from workspaces.services.roles import (
+    approvers,
+    check_member,
+    check_operator,
+    check_system_operator,
+    is_operator,
+)
+from workspaces.services.switches import (
+    SEND_WINDOW_SECONDS,
+    contain_workspace,
+    kill_switch,
+    lift_containment,
+    lift_hold,
+    pause_workspace,
+    place_hold,
+    resume_workspace,
+    set_kill_switch,
+)
+
+__all__ = [
+    "SEND_WINDOW_SECONDS",
+    "approvers",
+    "check_member",
+    "check_operator",
+    "check_system_operator",
+    "contain_workspace",
+    "create_workspace",
+    "is_operator",
+    "kill_switch",
+    "lift_containment",
+    "lift_hold",
+    "pause_workspace",
+    "place_hold",
+    "resume_workspace",
+    "set_kill_switch",
+]

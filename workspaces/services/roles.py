@@ -1,0 +1,43 @@
+"""Who may do what: read from the membership at every decision."""
+
+from workspaces.errors import NotAllowed, WorkspaceNotFound
+from workspaces.models import Membership, User, Workspace
+
+
+def role_of(user: User, workspace: Workspace) -> str | None:
+    """The role of an active person, or None."""
+    if not user.is_active:
+        return None
+    roles = Membership.objects.filter(workspace=workspace, user=user)
+    return roles.values_list("role", flat=True).first()
+
+
+def is_operator(user: User, workspace: Workspace) -> bool:
+    """Whether `user` is an active owner or admin of `workspace`."""
+    return role_of(user, workspace) in Membership.OPERATORS
+
+
+def check_member(user: User, workspace: Workspace) -> None:
+    """Raise WorkspaceNotFound: to a stranger, a workspace is simply missing."""
+    if role_of(user, workspace) is None:
+        raise WorkspaceNotFound
+
+
+def check_operator(user: User, workspace: Workspace) -> None:
+    """Raise WorkspaceNotFound to a stranger, NotAllowed to a member."""
+    check_member(user, workspace)
+    if not is_operator(user, workspace):
+        raise NotAllowed("Only an owner or admin of the workspace may do that.")
+
+
+def check_system_operator(user: User) -> None:
+    """Raise NotAllowed unless `user` holds the permission that stops and starts everybody."""
+    if not (user.is_active and user.has_perm("workspaces.system_operator")):
+        raise NotAllowed("Only a system operator may do that.")
+
+
+def approvers(workspace: Workspace) -> int:
+    """How many active people can approve in `workspace`."""
+    return Membership.objects.filter(
+        workspace=workspace, role__in=Membership.OPERATORS, user__is_active=True
+    ).count()
