@@ -1,0 +1,128 @@
+"""The account's API: connect, status, revoke."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from workspaces.actors import Actor
+from workspaces.errors import WorkspaceNotFound
+from workspaces.models import User, Workspace
+from x_integration import services
+from x_integration.client import XClient
+from x_integration.models import XAccount
+
+
+def _workspace(request: Request, workspace_id: UUID) -> tuple[Workspace, User]:
+    """The workspace, if the person belongs to it: somebody else's is simply missing."""
+    user = request.user
+    if not isinstance(user, User):
+        raise WorkspaceNotFound
+    workspace = Workspace.objects.visible_to(user).filter(pk=workspace_id).first()
+    if workspace is None:
+        raise WorkspaceNotFound
+    return workspace, user
+
+
+class Authorize(APIView):
+    """Start connecting an account (owner, admin)."""
+
+    class Input(serializers.Serializer[Any]):
+        """Which workspace the account is for."""
+
+        workspace_id = serializers.UUIDField()
+
+    def post(self, request: Request) -> Response:
+        """`authorize_url`, `state`, `expires_in` and `scope`."""
+        given = self.Input(data=request.data)
+        given.is_valid(raise_exception=True)
+        workspace, user = _workspace(request, given.validated_data["workspace_id"])
+        started = services.begin_authorization(workspace, user=user, now=timezone.now())
+        return Response(
+            {
+                "authorize_url": started.authorize_url,
+                "state": started.state,
+                "expires_in": started.expires_in,
+                "scope": started.scope,
+            }
+        )
+
+
+class Callback(APIView):
+    """Where X sends the person back; the single-use state says who it is."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    class Input(serializers.Serializer[Any]):
+        """X's query string; `code` is absent when consent was denied."""
+
+        state = serializers.CharField(max_length=500)
+        code = serializers.CharField(max_length=2000, required=False, default="")
+
+    def get(self, request: Request) -> Response:
+        """Exchange the code (it lives 30 s) and name the connected account."""
+        given = self.Input(data=request.query_params)
+        given.is_valid(raise_exception=True)
+        account = services.complete_authorization(
+            **given.validated_data, x=XClient(), now=timezone.now()
+        )
+        return Response({"connected": True, "account_username": account.username})
+
+
+class Status(APIView):
+    """Whether the account can publish, and if not, why (member)."""
+
+    def get(self, request: Request, workspace_id: UUID) -> Response:
+        """Every field of the design's table, and no token."""
+        workspace, _ = _workspace(request, workspace_id)
+        account = XAccount.objects.filter(workspace=workspace).first()
+        return Response(account_status(workspace, account, now=timezone.now()))
+
+
+class Revoke(APIView):
+    """Disconnect the account, here and at X (owner, admin)."""
+
+    def post(self, request: Request, workspace_id: UUID) -> Response:
+        """Whether X confirmed; here it is revoked in any case."""
+        workspace, user = _workspace(request, workspace_id)
+        confirmed = services.revoke_workspace_x_tokens(
+            workspace, actor=Actor.operator(user, door="api"), now=timezone.now()
+        )
+        return Response({"revoked": True, "confirmed_by_x": confirmed})
+
+
+def account_status(
+    workspace: Workspace, account: XAccount | None, *, now: datetime
+) -> dict[str, Any]:
+    """The status of an account as the API shows it; instants are UTC."""
+    if account is None:
+        account = XAccount(workspace=workspace, revoked_at=None)
+        reason = "not_connected"
+    else:
+        reason = account.connected_reason(now)
+    return {
+        "workspace_id": workspace.pk,
+        "connected": account.connected(now),
+        "connected_reason": reason,
+        "access_token_valid": account.access_token_valid(now),
+        "is_expired": account.expires_at is not None and account.expires_at <= now,
+        "can_auto_refresh": account.can_auto_refresh,
+        "has_refresh_token": account.refresh_token is not None,
+        "token_type": account.token_type if account.access_token else None,
+        "expires_at": account.expires_at,
+        "scope": account.scope,
+        "has_publish_scope": account.has_publish_scope,
+        "publish_ready": account.publish_ready(now),
+        "account_user_id": account.x_user_id or None,
+        "account_username": account.username or None,
+        "last_refresh_at": account.last_refresh_at,
+        "last_refresh_error": account.last_refresh_error or None,
+        "updated_at": account.updated_at,
+    }

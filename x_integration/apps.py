@@ -1,0 +1,16 @@
+"""Wiring of the X integration."""
+
+from django.apps import AppConfig
+
+
+class XIntegrationConfig(AppConfig):
+    """The account on X, its tokens, and what people say to it."""
+
+    name = "x_integration"
+    verbose_name = "X integration"
+
+    def ready(self) -> None:
+        """Register the counter of token renewals."""
+        from workspaces.counters import Tally, register
+
+        register(Tally("x_token_refresh_total", "token.refresh", labels={"outcome": "outcome"}))

@@ -1,0 +1,247 @@
+"""The only code that talks to X: one request per call, a deadline, and typed outcomes.
+
+The client sorts every answer to a write into executed (a value comes back), XNotSent, XRejected or
+XOutcomeUnknown, by the table of the design's section 4. It never retries a write, follows no
+redirect, and begins with `outside_transaction()`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import requests
+from django.conf import settings
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from revfirst.db import outside_transaction
+from x_integration.answers import Problem, write_error
+from x_integration.errors import (
+    ConnectFailed,
+    XGrantRefused,
+    XNotSent,
+    XOutcomeUnknown,
+    XReadFailed,
+    XUnauthorized,
+)
+from x_integration.payloads import FIELDS, Page, parse_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5, 20, 25
+MAX_BODY_BYTES = 8_000_000
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """What X's token endpoint grants. `refresh_token` is None when X sent none or a blank one."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_in: timedelta
+    scope: str
+    token_type: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete HTTP answer; `json` is None when the body is not JSON."""
+
+    status: int
+    json: Any
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+class XClient:
+    """X over HTTP. One instance per thread: a `requests.Session` keeps its connections."""
+
+    def __init__(self, session: requests.Session | None = None) -> None:
+        """`session` is for tests and pools; it is told to read no proxies or .netrc."""
+        self._session = session or requests.Session()
+        self._session.trust_env = False
+
+    def create_post(
+        self, text: str, *, in_reply_to: str | None, access_token: str, begin_before: float
+    ) -> str:
+        """Publish and return the new post's id.
+
+        `begin_before` is on `time.monotonic()`: a request that has not begun by then is not sent.
+        Raises XNotSent (XUnauthorized for a 401), XRejected or XOutcomeUnknown.
+        """
+        outside_transaction()
+        body: dict[str, Any] = {"text": text}
+        if in_reply_to:
+            body["reply"] = {"in_reply_to_tweet_id": in_reply_to}
+        if time.monotonic() >= begin_before:
+            raise XNotSent("The claim ran out before the request began.", code="claim_ran_out")
+        try:
+            answer = self._call("POST", "/2/tweets", token=access_token, json=body)
+        except requests.RequestException as error:
+            raise _lost_write(error) from None
+        post_id = _created_id(answer)
+        if post_id is None:
+            raise write_error(Problem.of(answer.status, answer.json, answer.headers, answer.body))
+        return post_id
+
+    def me(self, access_token: str) -> tuple[str, str]:
+        """The id and the username of the account that the token belongs to. Raises XReadFailed."""
+        data = self._read("/2/users/me", access_token).get("data") or {}
+        if not isinstance(data, dict) or not data.get("id") or not data.get("username"):
+            raise XReadFailed("X did not say whose token this is.")
+        return str(data["id"]), str(data["username"])
+
+    def mentions(
+        self, user_id: str, *, access_token: str, since_id: str = "", most: int = 800
+    ) -> Iterator[Page]:
+        """Pages of posts that mention the user, newest first. Raises XReadFailed."""
+        params = {"max_results": "100", **({"since_id": since_id} if since_id else {})}
+        return self._pages(f"/2/users/{user_id}/mentions", params, access_token, most)
+
+    def timeline(
+        self, user_id: str, *, access_token: str, start_time: datetime, most: int = 3200
+    ) -> Iterator[Page]:
+        """Pages of the user's own posts since `start_time` (UTC), newest first. Raises XReadFailed."""
+        since = start_time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        params = {"max_results": "100", "start_time": since}
+        return self._pages(f"/2/users/{user_id}/tweets", params, access_token, most)
+
+    def exchange_code(self, code: str, *, verifier: str) -> TokenPair:
+        """Turn the callback's code (good for 30 s) into tokens. Raises ConnectFailed, XReadFailed."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": settings.X_REDIRECT_URI,
+            "code_verifier": verifier,
+        }
+        answer = self._token_call(settings.X_TOKEN_URL, form)
+        if answer.status != 200:
+            raise ConnectFailed(f"X did not accept the code ({_oauth_error(answer)}).")
+        return _token_pair(answer)
+
+    def refresh_token(self, refresh_token: str) -> TokenPair:
+        """Rotate the tokens. Raises XGrantRefused (dead grant) or XReadFailed (outcome unknown).
+
+        X says `invalid_request` for a dead grant and for a bad request alike, so the error and its
+        description are read together (x-api facts, 1.3).
+        """
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        answer = self._token_call(settings.X_TOKEN_URL, form)
+        if answer.status == 200:
+            return _token_pair(answer)
+        said = _oauth_error(answer)
+        if answer.status == 400 and ("invalid_grant" in said or "token was invalid" in said):
+            raise XGrantRefused(f"X refused the refresh token ({said}).")
+        raise XReadFailed(f"X did not renew the tokens ({said}).", code=f"x_token_{answer.status}")
+
+    def revoke_token(self, token: str) -> None:
+        """Tell X that the token is no longer used. Raises XReadFailed."""
+        answer = self._token_call(settings.X_REVOKE_URL, {"token": token})
+        if answer.status != 200:
+            raise XReadFailed(f"X did not revoke ({_oauth_error(answer)}).")
+
+    def _pages(self, path: str, params: dict[str, str], token: str, most: int) -> Iterator[Page]:
+        query, seen = {**params, **FIELDS[settings.X_FIELD_DIALECT]}, 0
+        while True:
+            page = parse_page(self._read(path, token, query))
+            yield page
+            seen += len(page.posts)
+            if not page.next_token or seen >= most:
+                return
+            query["pagination_token"] = page.next_token
+
+    def _read(self, path: str, token: str, params: dict[str, str] | None = None) -> Any:
+        outside_transaction()
+        try:
+            answer = self._call("GET", path, token=token, params=params)
+        except requests.RequestException as error:
+            raise XReadFailed(f"X did not answer ({type(error).__name__}).") from None
+        if answer.status == 401:
+            raise XUnauthorized("X did not accept the access token.")
+        if answer.status != 200 or not isinstance(answer.json, dict):
+            raise XReadFailed(f"X answered {answer.status}.", code=f"x_read_{answer.status}")
+        return answer.json
+
+    def _token_call(self, url: str, form: dict[str, str]) -> Answer:
+        outside_transaction()
+        basic = (settings.X_CLIENT_ID, settings.X_CLIENT_SECRET)
+        try:
+            return self._send("POST", url, data=form, auth=basic)
+        except requests.RequestException as error:
+            raise XReadFailed(
+                f"X's token endpoint did not answer ({type(error).__name__}).", code="x_token_lost"
+            ) from None
+
+    def _call(self, method: str, path: str, *, token: str, **parts: Any) -> Answer:
+        headers = {"Authorization": f"Bearer {token}"}
+        return self._send(method, settings.X_API_BASE_URL + path, headers=headers, **parts)
+
+    def _send(self, method: str, url: str, **parts: Any) -> Answer:
+        """One request and its whole answer within the deadline."""
+        deadline = time.monotonic() + TOTAL_SECONDS
+        with self._session.request(
+            method,
+            url,
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            allow_redirects=False,
+            stream=True,
+            **parts,
+        ) as response:
+            body = b""
+            for chunk in response.iter_content(65_536):
+                body += chunk
+                if time.monotonic() > deadline or len(body) > MAX_BODY_BYTES:
+                    raise requests.Timeout("The answer took too long or is too large.")
+            return Answer(response.status_code, _json(body), response.headers, body)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _created_id(answer: Answer) -> str | None:
+    if not 200 <= answer.status < 300 or not isinstance(answer.json, dict):
+        return None
+    data = answer.json.get("data")
+    post_id = data.get("id") if isinstance(data, dict) else None
+    return str(post_id) if post_id else None
+
+
+def _lost_write(error: requests.RequestException) -> XNotSent | XOutcomeUnknown:
+    """No answer: proven not sent when there never was a connection, else unknown."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    if isinstance(reason, NewConnectionError | ConnectTimeoutError):  # DNS and refusal included
+        return XNotSent("X could not be reached.", code="x_unreachable")
+    return XOutcomeUnknown(f"The answer was lost ({type(error).__name__}).", code="x_answer_lost")
+
+
+def _token_pair(answer: Answer) -> TokenPair:
+    """The granted pair; `expires_in` may come as text, a refresh token may be missing or blank."""
+    body = answer.json if isinstance(answer.json, dict) else {}
+    try:
+        access, seconds = str(body["access_token"]).strip(), int(body.get("expires_in") or 7200)
+    except (KeyError, ValueError, TypeError):
+        raise XReadFailed("X granted tokens that cannot be read.", code="x_token_broken") from None
+    if not access:
+        raise XReadFailed("X granted a blank token.", code="x_token_broken")
+    return TokenPair(
+        access_token=access,
+        refresh_token=str(body.get("refresh_token") or "").strip() or None,
+        expires_in=timedelta(seconds=seconds),
+        scope=str(body.get("scope") or ""),
+        token_type=str(body.get("token_type") or "bearer"),
+    )
+
+
+def _oauth_error(answer: Answer) -> str:
+    """X's own words, cut: `400 invalid_request: Value passed for the token was invalid.`"""
+    body = answer.json if isinstance(answer.json, dict) else {}
+    words = [str(body[key])[:120] for key in ("error", "error_description") if body.get(key)]
+    return f"{answer.status} {': '.join(words)}".strip()

@@ -1,0 +1,197 @@
+"""The workspace's account on X, the way it was connected, and what people said to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from workspaces.models import User, Workspace
+from x_integration.crypto import SecretField
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class XAccount(models.Model):
+    """One account on X per workspace, with its encrypted tokens.
+
+    X's refresh tokens are single-use and rotate (x-api facts, 1.4): `token_version` grows with
+    every stored pair, and whoever renews holds the lease `refresh_leased_until`.
+    """
+
+    PUBLISH_SCOPE = "tweet.write"
+
+    workspace = models.OneToOneField(Workspace, models.PROTECT, related_name="x_account")
+    x_user_id = models.CharField(max_length=19)
+    username = models.CharField(max_length=50)
+    connected_at = models.DateTimeField()
+
+    access_token = SecretField(null=True, editable=False)
+    access_token_hash = models.CharField(max_length=64, blank=True, editable=False)
+    refresh_token = SecretField(null=True, editable=False)
+    refresh_token_hash = models.CharField(max_length=64, blank=True, editable=False)
+    token_type = models.CharField(max_length=20, default="bearer")
+    scope = models.CharField(max_length=500, blank=True)
+    expires_at = models.DateTimeField(null=True)
+    token_version = models.PositiveIntegerField(default=0)
+    refresh_leased_until = models.DateTimeField(null=True)
+    last_refresh_at = models.DateTimeField(null=True)
+    last_refresh_error = models.CharField(max_length=60, blank=True)
+    reauthorization_required_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+
+    held_at = models.DateTimeField(null=True)
+    held_reason = models.CharField(max_length=60, blank=True)
+
+    mentions_seen_until = models.CharField(
+        max_length=19, blank=True, help_text="The newest mention of the last complete run."
+    )
+
+    class Meta:
+        verbose_name = "X account"
+        constraints = [
+            # Two grants of one account kill each other (x-api facts, 1.4).
+            models.UniqueConstraint(
+                fields=["x_user_id"], condition=Q(revoked_at=None), name="x_account_live_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(held_at=None, held_reason="")
+                | Q(held_at__isnull=False) & ~Q(held_reason=""),
+                name="x_account_hold_has_reason",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"@{self.username}"
+
+    @property
+    def has_publish_scope(self) -> bool:
+        """Whether X granted us to post."""
+        return self.PUBLISH_SCOPE in self.scope.split()
+
+    def access_token_valid(self, now: datetime) -> bool:
+        """Whether the stored access token is readable and not expired."""
+        return (
+            self.access_token is not None
+            and self.expires_at is not None
+            and self.expires_at > now
+            and self.access_token.opens()
+        )
+
+    @property
+    def can_auto_refresh(self) -> bool:
+        """Whether the worker can renew the tokens by itself."""
+        return (
+            settings.X_AUTO_REFRESH_ENABLED
+            and self.refresh_token is not None
+            and self.reauthorization_required_at is None
+            and self.revoked_at is None
+            and self.refresh_token.opens()
+        )
+
+    def connected(self, now: datetime) -> bool:
+        """Not revoked, and a token is there or can be had."""
+        return self.revoked_at is None and (self.access_token_valid(now) or self.can_auto_refresh)
+
+    def publish_ready(self, now: datetime) -> bool:
+        """Connected, allowed to post, known to us, and not held."""
+        return (
+            self.connected(now)
+            and self.has_publish_scope
+            and bool(self.x_user_id)
+            and self.held_at is None
+        )
+
+    def connected_reason(self, now: datetime) -> str:
+        """The first of the design's reasons (section 5) that holds."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.access_token_valid(now):
+            return "access_token_valid"
+        if self.can_auto_refresh:
+            had_one = self.access_token is not None
+            return "expired_but_auto_refresh_available" if had_one else "auto_refresh_available"
+        if self.reauthorization_required_at is not None:
+            return "reauthorization_required"
+        if self.access_token is None or not self.access_token.opens():
+            return "access_token_unavailable"
+        return "access_token_expired"
+
+
+class OAuthState(models.Model):
+    """One try to connect an account: single-use, lives ten minutes, bound to workspace and person."""
+
+    state_hash = models.CharField(max_length=64, unique=True)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    code_verifier = SecretField(editable=False)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.workspace} by {self.user}"
+
+
+class SourcePostQuerySet(models.QuerySet["SourcePost"]):
+    """Named reads of source posts."""
+
+    def visible_to(self, user: User) -> SourcePostQuerySet:
+        """Posts said to workspaces of which `user` is a member."""
+        return self.filter(workspace__memberships__user=user)
+
+
+class SourcePost(models.Model):
+    """Something that somebody said on X, as X told it."""
+
+    class Eligibility(models.TextChoices):
+        """Whether X would take our reply through the API (x-api facts, 0.1)."""
+
+        SUMMONED = "summoned"
+        OWN_THREAD = "own_thread"
+        NOT_SUMMONED = "not_summoned"
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="source_posts")
+    x_post_id = models.CharField(max_length=19)
+    author_id = models.CharField(max_length=19)
+    author_username = models.CharField(max_length=50, blank=True)
+    text = models.TextField()
+    lang = models.CharField(max_length=10, blank=True)
+    conversation_id = models.CharField(max_length=19, blank=True)
+    posted_at = models.DateTimeField()
+    eligibility = models.CharField(max_length=12, choices=Eligibility)
+    eligibility_reason = models.CharField(max_length=40)
+    payload = models.JSONField(help_text="The post as X sent it, unknown fields included.")
+    ingested_at = models.DateTimeField()
+
+    objects = SourcePostQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "x_post_id"], name="source_post_once"),
+            models.CheckConstraint(
+                condition=Q(eligibility__in=["summoned", "own_thread", "not_summoned"]),
+                name="source_post_eligibility_known",
+            ),
+        ]
+        indexes = [models.Index(fields=["workspace", "-posted_at"], name="source_post_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.x_post_id} by @{self.author_username or self.author_id}"
+
+    @property
+    def may_be_answered(self) -> bool:
+        """Whether X would take our reply through the API on this access tier."""
+        return (
+            settings.X_ACCESS_TIER == "enterprise"
+            or self.eligibility != self.Eligibility.NOT_SUMMONED
+        )
+
+    @property
+    def url(self) -> str:
+        """Where a person reads it."""
+        return f"{settings.X_WEB_BASE_URL}/{self.author_username or 'i'}/status/{self.x_post_id}"

@@ -1,0 +1,43 @@
+"""Holds on one account: placed when X says that the account itself is the trouble."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from workspaces import audit
+from workspaces.actors import Actor
+from workspaces.models import Workspace
+from workspaces.services import check_operator
+from x_integration.models import XAccount
+
+
+def hold_account(account: XAccount, *, reason: str, actor: Actor, now: datetime) -> bool:
+    """Stop publishing from the account until a person lifts it; says whether it changed."""
+    with transaction.atomic(durable=True):
+        changed = XAccount.objects.filter(pk=account.pk, held_at=None).update(
+            held_at=now, held_reason=reason[:60], updated_at=now
+        )
+        if changed:
+            audit.record(
+                "account.hold",
+                workspace=account.workspace,
+                subject="account",
+                actor=actor,
+                now=now,
+                data={"reason": reason[:60]},
+            )
+    return bool(changed)
+
+
+def lift_account_hold(workspace: Workspace, *, actor: Actor, now: datetime) -> bool:
+    """Let the account publish again; says whether it changed. Raises NotAllowed."""
+    if actor.user:
+        check_operator(actor.user, workspace)
+    with transaction.atomic(durable=True):
+        held = XAccount.objects.filter(workspace=workspace, held_at__isnull=False)
+        changed = held.update(held_at=None, held_reason="", updated_at=now)
+        if changed:
+            audit.record(
+                "account.lift_hold", workspace=workspace, subject="account", actor=actor, now=now
+            )
+    return bool(changed)

@@ -1,0 +1,63 @@
+"""Reading what people say to the account. A run is stored whole, or not at all."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from workspaces import audit
+from workspaces.actors import Actor
+from x_integration.client import XClient
+from x_integration.eligibility import eligibility_of
+from x_integration.models import SourcePost, XAccount
+from x_integration.payloads import Post
+from x_integration.services.tokens import require_workspace_x_access_token
+
+
+def ingest_mentions(account: XAccount, *, x: XClient, actor: Actor, now: datetime) -> int:
+    """Store the mentions that are new; returns how many. Raises NoAccessToken or XReadFailed.
+
+    Every page is read before anything is stored: a broken page leaves nothing half, and the mark
+    of the last complete run never passes an incomplete one.
+    """
+    token = require_workspace_x_access_token(account.workspace, now=now, x=x)
+    pages = x.mentions(account.x_user_id, access_token=token, since_id=account.mentions_seen_until)
+    posts = {post.id: post for page in pages for post in page.posts}
+    if not posts:
+        return 0
+    newest = max(posts, key=int)
+    with transaction.atomic(durable=True):
+        known = SourcePost.objects.filter(workspace=account.workspace, x_post_id__in=posts)
+        for post_id in known.values_list("x_post_id", flat=True):
+            del posts[post_id]
+        SourcePost.objects.bulk_create(
+            [_row(account, post, now) for post in posts.values()], ignore_conflicts=True
+        )
+        XAccount.objects.filter(pk=account.pk).update(mentions_seen_until=newest)
+        if posts:
+            audit.record(
+                "posts.ingest",
+                workspace=account.workspace,
+                subject="account",
+                actor=actor,
+                now=now,
+                data={"new": len(posts)},
+            )
+    return len(posts)
+
+
+def _row(account: XAccount, post: Post, now: datetime) -> SourcePost:
+    eligibility, reason = eligibility_of(post, us=account.x_user_id, our_name=account.username)
+    return SourcePost(
+        workspace=account.workspace,
+        x_post_id=post.id,
+        author_id=post.author_id,
+        author_username=post.author_username,
+        text=post.text,
+        lang=post.lang,
+        conversation_id=post.conversation_id,
+        posted_at=post.created_at,
+        eligibility=eligibility,
+        eligibility_reason=reason,
+        payload=post.raw,
+        ingested_at=now,
+    )
