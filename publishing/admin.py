@@ -1,0 +1,281 @@
+"""The queue in the admin: review, approve, reject, edit. Every decision names the version seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.timesince import timesince
+
+from publishing import services
+from publishing.models import Approval, PublishAttempt, QueueItem
+from publishing.states import State
+from publishing.text import LIMIT, weighted_length
+from revfirst.admin import MembersAdmin, ReasonForm, tell
+from revfirst.errors import RevFirstError
+from workspaces.actors import Actor
+from workspaces.models import AuditEvent
+
+
+class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
+    """Each try and what X said."""
+
+    model = PublishAttempt
+    fields = ("number", "outcome", "started_at", "settled_at", "code", "words", "x_post_id")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    verbose_name_plural = "attempts"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever sees the item sees its attempts."""
+        return True
+
+
+@admin.register(QueueItem)
+class QueueItemAdmin(MembersAdmin):
+    """What they said beside what we would say, and the decision."""
+
+    list_display = ("item", "state_badge", "they_said", "we_say", "eligibility", "waiting")
+    list_display_links = ("item",)
+    list_filter = ("state", "kind", "workspace", "source_post__eligibility")
+    list_select_related = ("workspace", "source_post")
+    search_fields = ("text", "source_post__text", "source_post__author_username")
+    ordering = ("created_at",)
+    action_form = ReasonForm
+    actions = ("approve", "reject")
+    inlines = (AttemptInline,)
+    fields = (
+        "state_badge",
+        "they_said_in_full",
+        "we_say_in_full",
+        "eligibility",
+        "provenance",
+        "waiting",
+        "approval",
+        "on_x",
+    )
+    readonly_fields = fields
+
+    class Media:
+        """One stylesheet on the admin's own variables."""
+
+        css = {"all": ("revfirst/admin.css",)}
+
+    @admin.display(description="item", ordering="number")
+    def item(self, item: QueueItem) -> str:
+        """The number, and the version that this page shows: a decision carries it."""
+        return format_html(
+            '#{} <input type="hidden" name="version-{}" value="{}">',
+            item.number,
+            item.pk,
+            item.version,
+        )
+
+    @admin.display(description="state", ordering="state")
+    def state_badge(self, item: QueueItem) -> str:
+        """The state, told by colour and word."""
+        return format_html(
+            '<span class="state state-{}">{}</span>', item.state, item.get_state_display()
+        )
+
+    @admin.display(description="they said")
+    def they_said(self, item: QueueItem) -> str:
+        """Author and text."""
+        post = item.source_post
+        if post is None:
+            return "–"
+        return format_html(
+            '<div class="said"><b>@{}</b> <span dir="auto">{}</span></div>',
+            post.author_username or post.author_id,
+            post.text,
+        )
+
+    @admin.display(description="they said")
+    def they_said_in_full(self, item: QueueItem) -> str:
+        """Author, text, time and link."""
+        post = item.source_post
+        if post is None:
+            return "Nobody: this is a post of our own."
+        return format_html(
+            '<div class="card"><p><b>@{}</b> · {} UTC · <a href="{}" rel="noopener noreferrer">'
+            'open on X</a></p><p dir="auto" class="text">{}</p></div>',
+            post.author_username or post.author_id,
+            f"{post.posted_at:%Y-%m-%d %H:%M}",
+            post.url,
+            post.text,
+        )
+
+    @admin.display(description="we would say", ordering="text")
+    def we_say(self, item: QueueItem) -> str:
+        """Our text."""
+        return format_html('<div class="said" dir="auto">{}</div>', item.text)
+
+    @admin.display(description="we would say")
+    def we_say_in_full(self, item: QueueItem) -> str:
+        """Our text and its length as X counts."""
+        return format_html(
+            '<div class="card ours"><p dir="auto" class="text">{}</p><p>{} of {} characters</p></div>',
+            item.text,
+            weighted_length(item.text),
+            LIMIT,
+        )
+
+    @admin.display(description="X would take it")
+    def eligibility(self, item: QueueItem) -> str:
+        """Whether X accepts our reply, and why."""
+        post = item.source_post
+        if post is None:
+            return "yes: our own post"
+        answer = "yes" if post.may_be_answered else "no"
+        return f"{answer}: {post.eligibility_reason.replace('_', ' ')}"
+
+    @admin.display(description="waiting")
+    def waiting(self, item: QueueItem) -> str:
+        """How long it has been in this state, and what holds it."""
+        age = timesince(item.moved_at, timezone.now())
+        return f"{age} · {item.blocked_reason.replace('_', ' ')}" if item.blocked_reason else age
+
+    @admin.display(description="written by")
+    def provenance(self, item: QueueItem) -> str:
+        """Where the text came from."""
+        if item.written_by:
+            return f"{item.written_by}, version {item.version}"
+        return f"template {item.template}, version {item.version}"
+
+    @admin.display(description="approved")
+    def approval(self, item: QueueItem) -> str:
+        """Who said yes, when, and to which content."""
+        approval = item.approvals.select_related("approved_by").order_by("-pk").first()
+        if approval is None:
+            return "–"
+        ended = "void" if approval.voided_at else "used" if approval.used_at else "live"
+        return (
+            f"by {approval.approved_by} ({approval.door}) at {approval.approved_at:%Y-%m-%d %H:%M} "
+            f"UTC · {ended} · {approval.content_hash[:12]}"
+        )
+
+    @admin.display(description="on X")
+    def on_x(self, item: QueueItem) -> str:
+        """The published post, or what X said instead."""
+        return item.x_post_id or item.last_words or "–"
+
+    @admin.action(description="Approve", permissions=["operate"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[QueueItem]) -> None:
+        """Approve each selected item as this page showed it."""
+
+        def approve(item: QueueItem, version: int, actor: Actor) -> None:
+            services.approve_item(item.pk, version=version, actor=actor, now=timezone.now())
+
+        self._decide_each(request, queryset, "approved", approve)
+
+    @admin.action(description="Reject (reason needed)", permissions=["operate"])
+    def reject(self, request: HttpRequest, queryset: QuerySet[QueueItem]) -> None:
+        """Reject each selected item as this page showed it."""
+        reason = request.POST.get("reason", "")
+
+        def reject(item: QueueItem, version: int, actor: Actor) -> None:
+            services.reject_item(
+                item.pk, version=version, reason=reason, actor=actor, now=timezone.now()
+            )
+
+        self._decide_each(request, queryset, "rejected", reject)
+
+    def _decide_each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[QueueItem],
+        what: str,
+        decide: Callable[[QueueItem, int, Actor], None],
+    ) -> None:
+        done, refusals = 0, []
+        for item in queryset:
+            try:
+                decide(item, _version_seen(request, item), _actor(request))
+                done += 1
+            except RevFirstError as error:
+                refusals.append((str(item), str(error)))
+        tell(request, done, what, refusals)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The item's page; a decision on it runs outside the transaction of the stock view."""
+        item = self.get_object(request, object_id) if object_id else None
+        if request.method == "POST" and item is not None:
+            return self._decide_one(request, item)
+        context = {"may_decide": self._may_decide(request, item), **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def _may_decide(self, request: HttpRequest, item: QueueItem | None) -> bool:
+        open_ = item is not None and item.state in (State.PENDING, State.APPROVED)
+        return open_ and self.has_operate_permission(request)
+
+    def _decide_one(self, request: HttpRequest, item: QueueItem) -> HttpResponse:
+        version, actor, now = _version_seen(request, item), _actor(request), timezone.now()
+        decision, given = request.POST.get("decision"), request.POST
+        try:
+            if decision == "approve":
+                services.approve_item(item.pk, version=version, actor=actor, now=now)
+            elif decision == "reject":
+                reason = given.get("reason", "")
+                services.reject_item(item.pk, version=version, reason=reason, actor=actor, now=now)
+            elif decision == "edit":
+                text = given.get("text", "").replace("\r\n", "\n")
+                services.edit_item(item.pk, version=version, text=text, actor=actor, now=now)
+            else:
+                messages.error(request, "That is not a decision.")
+                return HttpResponseRedirect(request.path)
+        except RevFirstError as error:
+            messages.error(request, f"{item}: {error}")
+            return HttpResponseRedirect(request.path)
+        messages.success(request, f"{item}: {decision} is done.")
+        return HttpResponseRedirect(request.path)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The item's audit rows in place of the stock log, which knows nothing of services."""
+        item = self.get_object(request, object_id)
+        if item is None:
+            raise Http404
+        events = AuditEvent.objects.filter(chain=str(item.workspace_id), subject=item.subject)
+        context = {"audit_events": events.order_by("seq"), **(extra_context or {})}
+        return super().history_view(request, object_id, context)
+
+
+@admin.register(Approval)
+class ApprovalAdmin(MembersAdmin):
+    """Every yes, to exactly what, for reading."""
+
+    memberships_path = "item__workspace__memberships"
+    list_display = ("item", "version", "approved_by", "door", "approved_at", "used_at", "voided_at")
+    list_select_related = ("item", "approved_by")
+    ordering = ("-approved_at",)
+
+
+def _actor(request: HttpRequest) -> Actor:
+    return Actor.operator(request.user, door="admin")  # type: ignore[arg-type]
+
+
+def _version_seen(request: HttpRequest, item: QueueItem) -> int:
+    """The version on the page that the decision came from; 0, which no item has, when it is missing."""
+    seen = request.POST.get(f"version-{item.pk}", "")
+    return int(seen) if seen.isdecimal() and len(seen) < 10 else 0

@@ -1,0 +1,39 @@
+"""What callers of publishing can act on."""
+
+from revfirst.errors import Conflict, Missing, Refused
+
+
+class ItemNotFound(Missing):
+    """There is no such item, or it is not yours to see."""
+
+    code = "item_not_found"
+
+
+class WrongState(Conflict):
+    """The item was decided or edited in the meantime."""
+
+    code = "wrong_state"
+
+
+class FourEyes(Refused):
+    """Somebody else has to approve what you wrote."""
+
+    code = "four_eyes"
+
+
+class BadContent(Refused):
+    """This text cannot be published."""
+
+    code = "bad_content"
+
+
+class ReasonNeeded(Refused):
+    """Say why: the reason stays with the item."""
+
+    code = "reason_needed"
+
+
+class AlreadyProposed(Conflict):
+    """There is a live reply to this post already."""
+
+    code = "already_proposed"

@@ -1,0 +1,218 @@
+"""What we might publish, who said yes to exactly what, and each try to publish it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import F, Q
+
+from publishing.states import LIVE, OPEN_OUTCOMES, Outcome, State
+from workspaces.models import User, Workspace
+from x_integration.models import SourcePost
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Kind(models.TextChoices):
+    """What an item becomes on X."""
+
+    REPLY = "reply"
+    POST = "post"
+
+
+class QueueItemQuerySet(models.QuerySet["QueueItem"]):
+    """Named reads of the queue."""
+
+    def visible_to(self, user: User) -> QueueItemQuerySet:
+        """Items of the workspaces that `user` is a member of."""
+        return self.filter(workspace__memberships__user=user)
+
+    def pending(self) -> QueueItemQuerySet:
+        """Items that wait for a person."""
+        return self.filter(state=State.PENDING)
+
+    def due(self, now: datetime) -> QueueItemQuerySet:
+        """Approved items that may be tried now, the longest waiting first."""
+        return (
+            self.filter(state=State.APPROVED)
+            .filter(Q(not_before=None) | Q(not_before__lte=now))
+            .filter(Q(scheduled_for=None) | Q(scheduled_for__lte=now))
+            .order_by("moved_at")
+        )
+
+    def stranded(self, before: datetime) -> QueueItemQuerySet:
+        """Items that have been publishing since before `before`: whoever claimed them is gone."""
+        return self.filter(state=State.PUBLISHING, moved_at__lt=before)
+
+
+class QueueItem(models.Model):
+    """A reply or a post that we might publish; `#number` within its workspace.
+
+    `state` moves by `publishing.services` only. `version` grows with every edit, and a decision
+    names the version that was seen.
+    """
+
+    workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="items")
+    number = models.PositiveBigIntegerField()
+    version = models.PositiveIntegerField(default=1)
+    kind = models.CharField(max_length=5, choices=Kind)
+    state = models.CharField(max_length=12, choices=State, default=State.PENDING)
+    text = models.TextField()
+    source_post = models.ForeignKey(
+        SourcePost, models.PROTECT, null=True, blank=True, related_name="items"
+    )
+    scheduled_for = models.DateTimeField(null=True, blank=True)
+
+    origin = models.CharField(max_length=20, help_text="template or person")
+    template = models.CharField(max_length=60, blank=True)
+    written_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+
+    created_at = models.DateTimeField()
+    moved_at = models.DateTimeField()
+    not_before = models.DateTimeField(null=True, blank=True)
+    blocked_reason = models.CharField(max_length=40, blank=True)
+    block_reasons = models.JSONField(
+        default=list, help_text="Reasons audited and counted so far: each counts once per item."
+    )
+    tries = models.PositiveSmallIntegerField(default=0)
+    last_error = models.CharField(max_length=60, blank=True)
+    last_words = models.CharField(max_length=400, blank=True, help_text="X's own words.")
+    decision_reason = models.CharField(max_length=200, blank=True)
+    x_post_id = models.CharField(max_length=19, blank=True)
+    needs_person = models.BooleanField(default=False)
+
+    objects = QueueItemQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "number"], name="item_number_once"),
+            models.UniqueConstraint(
+                fields=["workspace", "source_post"],
+                condition=Q(state__in=[*sorted(LIVE), State.PUBLISHED]),
+                name="item_one_live_reply_per_post",
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "x_post_id"],
+                condition=~Q(x_post_id=""),
+                name="item_x_post_id_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=State.PUBLISHED) & ~Q(x_post_id="")
+                | ~Q(state=State.PUBLISHED) & Q(x_post_id=""),
+                name="item_published_has_post_id",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=Kind.REPLY, source_post__isnull=False)
+                | Q(kind=Kind.POST, source_post=None),
+                name="item_reply_has_source_post",
+            ),
+            models.CheckConstraint(condition=Q(state__in=State.values), name="item_state_known"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["moved_at"], condition=Q(state=State.APPROVED), name="item_approved_due"
+            ),
+            models.Index(
+                fields=["moved_at"], condition=Q(state=State.PUBLISHING), name="item_in_flight"
+            ),
+            models.Index(fields=["workspace", "state", "created_at"], name="item_queue"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.number}"
+
+    @property
+    def subject(self) -> str:
+        """How audit rows name this item."""
+        return f"item:{self.number}"
+
+
+class Approval(models.Model):
+    """A person's yes to one exact content: frozen, hashed, and used up by one publication."""
+
+    item = models.ForeignKey(QueueItem, models.PROTECT, related_name="approvals")
+    version = models.PositiveIntegerField()
+    snapshot = models.JSONField(help_text="What will be sent: account, kind, text, target, time.")
+    content_hash = models.CharField(max_length=64)
+    approved_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    door = models.CharField(max_length=20)
+    approved_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    voided_at = models.DateTimeField(null=True)
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item"],
+                condition=Q(voided_at=None, used_at=None),
+                name="approval_one_live_per_item",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("approved_at")), name="approval_lives_forward"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item} v{self.version} by {self.approved_by}"
+
+
+class PublishAttemptQuerySet(models.QuerySet["PublishAttempt"]):
+    """Named reads of attempts."""
+
+    def to_look_for(self, now: datetime) -> PublishAttemptQuerySet:
+        """Attempts whose outcome is unknown and whose next look is due."""
+        return self.filter(outcome=Outcome.UNKNOWN, next_look_at__lte=now).order_by("next_look_at")
+
+
+class PublishAttempt(models.Model):
+    """One try to publish: what was sent, when, and what came of it."""
+
+    item = models.ForeignKey(QueueItem, models.PROTECT, related_name="attempts")
+    number = models.PositiveSmallIntegerField()
+    approval = models.ForeignKey(Approval, models.PROTECT, related_name="attempts")
+    snapshot = models.JSONField()
+    content_hash = models.CharField(max_length=64)
+    outcome = models.CharField(max_length=12, choices=Outcome, default=Outcome.IN_FLIGHT)
+    started_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+    code = models.CharField(max_length=60, blank=True)
+    words = models.CharField(max_length=400, blank=True)
+    x_post_id = models.CharField(max_length=19, blank=True)
+    reconciled = models.BooleanField(default=False)
+    looks = models.PositiveSmallIntegerField(default=0)
+    next_look_at = models.DateTimeField(null=True)
+
+    objects = PublishAttemptQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["item", "number"], name="attempt_number_once"),
+            models.UniqueConstraint(
+                fields=["item"],
+                condition=Q(outcome__in=[*OPEN_OUTCOMES]),
+                name="attempt_one_open_per_item",
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome=Outcome.SUCCEEDED) & ~Q(x_post_id="")
+                | ~Q(outcome=Outcome.SUCCEEDED) & Q(x_post_id=""),
+                name="attempt_success_has_post_id",
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome=Outcome.IN_FLIGHT, settled_at=None)
+                | ~Q(outcome=Outcome.IN_FLIGHT) & Q(settled_at__isnull=False),
+                name="attempt_settled_unless_in_flight",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_look_at"],
+                condition=Q(outcome=Outcome.UNKNOWN),
+                name="attempt_next_look",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item} try {self.number}: {self.outcome}"

@@ -1,0 +1,51 @@
+"""The numbers of this app: how each is read off the audit log, and what /metrics shows of the queue."""
+
+from collections.abc import Iterable
+
+from django.db.models import Count, Min
+from django.utils import timezone
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from publishing.models import Kind, QueueItem
+from publishing.states import LIVE, State
+from workspaces.counters import Tally
+
+TALLIES = (
+    Tally("replies_published_total", "item.confirm", where={"kind": Kind.REPLY.value}),
+    Tally("posts_published_total", "item.confirm", where={"kind": Kind.POST.value}),
+    Tally("replies_proposed_total", "item.propose", where={"kind": Kind.REPLY.value}),
+    Tally("approvals_total", "item.approve", labels={"decision": "=approve", "door": "door"}),
+    Tally("approvals_total", "item.reject", labels={"decision": "=reject", "door": "door"}),
+    Tally("publish_blocked_total", "item.block", labels={"reason": "reason"}),
+    Tally("publish_errors_total", "item.release", labels={"code": "code"}),
+    Tally("publish_errors_total", "item.fail", labels={"code": "code"}),
+    Tally("publish_errors_total", "item.doubt", labels={"code": "code"}),
+    Tally(
+        "unconfirmed_total",
+        "item.confirm",
+        where={"reconciled": True},
+        labels={"settled": "=published"},
+    ),
+)
+
+
+def queue() -> Iterable[Metric]:
+    """Live items by state, doubts, and how long the oldest pending item has waited."""
+    items = GaugeMetricFamily(
+        "revfirst_queue_items", "Items in each live state.", labels=["workspace", "state"]
+    )
+    oldest = GaugeMetricFamily(
+        "revfirst_oldest_pending_seconds", "Age of the oldest pending item.", labels=["workspace"]
+    )
+    now, unconfirmed = timezone.now(), 0
+    rows = QueueItem.objects.filter(state__in=LIVE).values_list("workspace__slug", "state")
+    for slug, state, number, since in rows.annotate(Count("id"), Min("created_at")).order_by():
+        items.add_metric([slug, state], number)
+        unconfirmed += number if state == State.UNCONFIRMED else 0
+        if state == State.PENDING:
+            oldest.add_metric([slug], (now - since).total_seconds())
+    yield items
+    yield oldest
+    yield GaugeMetricFamily(
+        "revfirst_unconfirmed_items", "Items whose publication is in doubt.", value=unconfirmed
+    )

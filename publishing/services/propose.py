@@ -1,0 +1,128 @@
+"""New items: what a template or a person suggests."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from publishing.errors import AlreadyProposed, BadContent
+from publishing.models import Kind, QueueItem
+from publishing.proposers import Proposal, propose_from_template
+from publishing.text import LIMIT, weighted_length
+from workspaces import audit
+from workspaces.actors import Actor
+from workspaces.counters import Count
+from workspaces.models import Workspace
+from workspaces.services import check_member
+from x_integration.models import SourcePost
+
+_RECENT_TEXTS = 50
+
+
+def propose_item(
+    workspace: Workspace,
+    *,
+    text: str,
+    actor: Actor,
+    now: datetime,
+    source_post: SourcePost | None = None,
+    scheduled_for: datetime | None = None,
+    template: str = "",
+) -> QueueItem:
+    """Put a reply (with `source_post`) or a post into the queue, pending.
+
+    Raises BadContent, AlreadyProposed, or WorkspaceNotFound for a stranger.
+    """
+    if actor.user:
+        check_member(actor.user, workspace)
+    check_content(text)
+    try:
+        with transaction.atomic(durable=True):
+            item = QueueItem.objects.create(
+                workspace=workspace,
+                number=_next_number(workspace),
+                kind=Kind.REPLY if source_post else Kind.POST,
+                text=text,
+                source_post=source_post,
+                scheduled_for=scheduled_for,
+                origin="person" if actor.user else "template",
+                template=template,
+                written_by=actor.user,
+                created_at=now,
+                moved_at=now,
+            )
+            audit.record(
+                "item.propose",
+                workspace=workspace,
+                subject=item.subject,
+                actor=actor,
+                now=now,
+                data={"kind": item.kind, "origin": item.origin, "template": template},
+                counts=[Count("replies_proposed_total")] if source_post else [],
+            )
+    except IntegrityError:
+        raise AlreadyProposed from None
+    return item
+
+
+def check_content(text: str) -> None:
+    """Raise BadContent, saying why, when X would not take the text."""
+    if not text.strip():
+        raise BadContent("There is no text.")
+    if len(text) > 1000 or (length := weighted_length(text)) > LIMIT:
+        count = "far too many" if len(text) > 1000 else str(length)
+        raise BadContent(f"The text is too long: {count} of {LIMIT} characters as X counts.")
+    if any(ord(c) < 32 and c not in "\n\t" for c in text) or not _is_text(text):
+        raise BadContent("The text holds characters that cannot be published.")
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # lone surrogates
+        return False
+    return True
+
+
+def _next_number(workspace: Workspace) -> int:
+    row = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+    Workspace.objects.filter(pk=row.pk).update(last_item_number=row.last_item_number + 1)
+    return row.last_item_number + 1
+
+
+def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> list[QueueItem]:
+    """Suggest a reply to every post that may be answered and has no item yet, oldest first."""
+    made = []
+    for post in _unanswered(workspace):
+        proposal = _fresh_proposal(workspace, post)
+        if proposal is None:
+            continue
+        try:
+            item = propose_item(
+                workspace,
+                text=proposal.text,
+                template=proposal.template,
+                source_post=post,
+                actor=actor,
+                now=now,
+            )
+        except (AlreadyProposed, BadContent):
+            continue
+        made.append(item)
+    return made
+
+
+def _unanswered(workspace: Workspace) -> Iterator[SourcePost]:
+    posts = SourcePost.objects.filter(workspace=workspace, items=None)
+    ours = Q(author_id=workspace.x_account.x_user_id)
+    for post in posts.exclude(ours).order_by("posted_at")[:100]:
+        if post.may_be_answered:
+            yield post
+
+
+def _fresh_proposal(workspace: Workspace, post: SourcePost) -> Proposal | None:
+    """The first variant that was not said lately: X refuses duplicates, and people notice."""
+    recent = workspace.items.order_by("-created_at").values_list("text", flat=True)
+    said = set(recent[:_RECENT_TEXTS])
+    return next((p for p in propose_from_template(post) if p.text not in said), None)

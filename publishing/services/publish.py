@@ -1,0 +1,128 @@
+"""Publish: claim, call, settle. The call lies between two commits."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from time import monotonic
+
+from django.conf import settings
+
+from publishing.models import PublishAttempt, QueueItem
+from publishing.services.claim import ASK_AGAIN, block_item, claim_item
+from publishing.services.gates import Block
+from publishing.services.settle import settle_attempt
+from revfirst.batch import run_batch
+from workspaces.actors import Actor
+from workspaces.models import Workspace
+from workspaces.services import SEND_WINDOW_SECONDS, place_hold
+from x_integration.client import XClient
+from x_integration.errors import XNotSent, XOutcomeUnknown, XRejected, XUnauthorized
+from x_integration.models import XAccount
+from x_integration.services import (
+    get_workspace_x_access_token,
+    hold_account,
+    refresh_workspace_x_tokens,
+)
+
+Clock = Callable[[], datetime]
+BATCH_SIZE = 500
+_STOPS_EVERYBODY = {"no_credits", "usage_capped"}
+
+
+def publish_item(item_id: int, *, x: XClient, actor: Actor, clock: Clock) -> None:
+    """Send one approved item, if every gate lets it through.
+
+    A 401 leads to one renewal, one more claim and one more call; a second 401 holds the account.
+    """
+    workspace = Workspace.objects.filter(items__pk=item_id).first()
+    if workspace is None:
+        return
+    if _send(item_id, workspace, x=x, actor=actor, clock=clock) != "x_unauthorized":
+        return
+    if refresh_workspace_x_tokens(workspace, now=clock(), x=x) != "success":
+        return
+    QueueItem.objects.filter(pk=item_id).update(not_before=None)
+    if _send(item_id, workspace, x=x, actor=actor, clock=clock) == "x_unauthorized":
+        _hold(workspace, "x_unauthorized", actor=actor, now=clock())
+
+
+def _send(item_id: int, workspace: Workspace, *, x: XClient, actor: Actor, clock: Clock) -> str:
+    """One claim, call and settle; returns the code of what went wrong, or an empty string."""
+    token = get_workspace_x_access_token(workspace, now=clock(), x=x)
+    if token is None:
+        now = clock()
+        block_item(item_id, Block("account_not_ready", now + ASK_AGAIN), actor=actor, now=now)
+        return "account_not_ready"
+    begun = monotonic()  # before the claim transaction: a claim is good for 2 s from here
+    attempt = claim_item(item_id, actor=actor, now=clock())
+    if attempt is None:
+        return ""
+    return _call_and_settle(
+        attempt, token, begin_before=begun + SEND_WINDOW_SECONDS, x=x, actor=actor, clock=clock
+    )
+
+
+def _call_and_settle(
+    attempt: PublishAttempt,
+    token: str,
+    *,
+    begin_before: float,
+    x: XClient,
+    actor: Actor,
+    clock: Clock,
+) -> str:
+    """Send the approved snapshot, never the live row."""
+    settle = partial(settle_attempt, attempt.pk, actor=actor)
+    try:
+        post_id = x.create_post(
+            attempt.snapshot["text"],
+            in_reply_to=attempt.snapshot["target"],
+            access_token=token,
+            begin_before=begin_before,
+        )
+    except XNotSent as error:
+        _release(attempt, error, actor=actor, now=clock())
+        return error.code
+    except XRejected as error:
+        settle("fail", now=clock(), code=error.code, words=str(error))
+        return error.code
+    except XOutcomeUnknown as error:
+        settle("doubt", now=clock(), code=error.code, words=str(error))
+        return error.code
+    settle("confirm", now=clock(), x_post_id=post_id)
+    return ""
+
+
+def _release(attempt: PublishAttempt, error: XNotSent, *, actor: Actor, now: datetime) -> None:
+    settle_attempt(
+        attempt.pk,
+        "release",
+        actor=actor,
+        now=now,
+        code=error.code,
+        words=str(error),
+        retry_at=error.retry_at,
+        counts=error.counts and not isinstance(error, XUnauthorized),
+    )
+    if error.holds_account:
+        _hold(attempt.item.workspace, error.code, actor=actor, now=now)
+    if error.code in _STOPS_EVERYBODY:
+        place_hold(error.code, reason=str(error)[:200], actor=actor, now=now)
+
+
+def _hold(workspace: Workspace, reason: str, *, actor: Actor, now: datetime) -> None:
+    account = XAccount.objects.select_related("workspace").get(workspace=workspace)
+    hold_account(account, reason=reason, actor=actor, now=now)
+
+
+def publish_batch(*, actor: Actor, clock: Clock) -> int:
+    """Send what is due, several at once; returns how many were left for another batch."""
+    due = QueueItem.objects.due(clock()).values_list("pk", flat=True)
+    ids = list(due[: BATCH_SIZE + 1])
+    left = run_batch(
+        ids[:BATCH_SIZE],
+        lambda item_id, x: publish_item(item_id, x=x, actor=actor, clock=clock),
+        tool=XClient,
+        concurrency=settings.PUBLISH_CONCURRENCY,
+    )
+    return left + len(ids[BATCH_SIZE:])
