@@ -369,10 +369,10 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        # Their DEBUG lines hold whole requests and tasks.
+        # Their finer lines hold whole requests, or tell of every task.
         "urllib3": {"level": "INFO"},
         "django.db.backends": {"level": "INFO"},
-        "django-q": {"level": "INFO"},
+        "django-q": {"level": "WARNING"},
     },
 }
 PROMETHEUS_EXPORT_MIGRATIONS = False

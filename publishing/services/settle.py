@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 
 from publishing.errors import WrongState
 from publishing.models import Approval, Kind, PublishAttempt, QueueItem
@@ -171,7 +170,7 @@ def _record_error(
 
 def note_look(attempt: PublishAttempt, *, found_nothing: bool, now: datetime) -> None:
     """Plan the next look. After the last one, or a day of looks that failed, a person decides."""
-    looks = attempt.looks + found_nothing
+    looks = attempt.looks + int(found_nothing)
     next_look = now + timedelta(minutes=1)
     if found_nothing:
         next_look = attempt.started_at + LOOK_AFTER[min(looks, len(LOOK_AFTER) - 1)]
@@ -180,6 +179,6 @@ def note_look(attempt: PublishAttempt, *, found_nothing: bool, now: datetime) ->
         row = PublishAttempt.objects.filter(
             pk=attempt.pk, looks=attempt.looks, outcome=Outcome.UNKNOWN
         )
-        row.update(looks=F("looks") + found_nothing, next_look_at=None if given_up else next_look)
+        row.update(looks=looks, next_look_at=None if given_up else next_look)
         if given_up:
             QueueItem.objects.filter(pk=attempt.item_id).update(needs_person=True)

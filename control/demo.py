@@ -1,0 +1,203 @@
+"""The demo: a believable team on the simulator, and one reply from hearing to audit.
+
+Everything here goes the way that real use goes: OAuth over HTTP, the services, the worker. It
+refuses to act on anything but a development system whose X is the simulator.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from control import services
+from publishing.models import QueueItem
+from publishing.services import approve_item, compare_counters, compare_workspace
+from publishing.states import State
+from revfirst.errors import Conflict, Refused
+from revfirst.wait import wait_until
+from workspaces.actors import Actor
+from workspaces.models import AuditEvent, User, Workspace
+from workspaces.services import create_workspace
+from x_integration.client import XClient
+from x_integration.models import XAccount
+from x_integration.services import begin_authorization
+
+BRAND, OWNER, SLUG = "cafe_aurora", "demo", "cafe-aurora"
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+PUBLISH_SECONDS = 45
+
+
+class NotADemo(Refused):
+    """The demo runs in development against the simulator, and nowhere else."""
+
+    code = "not_a_demo"
+
+
+class DemoFailed(Conflict):
+    """The demo did not come to its end."""
+
+    code = "demo_failed"
+
+
+def check_is_demo() -> None:
+    """Raise NotADemo unless this is development and X is the simulator, by its own word."""
+    if settings.ENVIRONMENT != "development":
+        raise NotADemo(f"The demo needs ENVIRONMENT=development; this is {settings.ENVIRONMENT}.")
+    if urlsplit(settings.X_API_BASE_URL).hostname not in LOOPBACK:
+        raise NotADemo("The demo talks to the simulator only; X_API_BASE_URL is somewhere else.")
+    try:
+        said = _http().get(f"{settings.X_API_BASE_URL}/control", timeout=5).json()
+    except (requests.RequestException, ValueError):
+        raise NotADemo(
+            "The simulator does not answer at X_API_BASE_URL: run 'make demo'."
+        ) from None
+    if not isinstance(said, dict) or said.get("simulator") != "revfirst-x":
+        raise NotADemo("What answers at X_API_BASE_URL is not the simulator.")
+
+
+def prepare(*, now: datetime) -> Workspace:
+    """Make the owner, the workspace and its connection, as far as they are missing."""
+    check_is_demo()
+    owner = _owner()
+    workspace = Workspace.objects.filter(slug=SLUG).first() or create_workspace(
+        slug=SLUG, name="Café Aurora", owner=owner, actor=Actor.command(), now=now
+    )
+    account = XAccount.objects.filter(workspace=workspace).first()
+    if account is None or not account.connected(now):
+        _connect(workspace, owner)
+    return workspace
+
+
+def _owner() -> User:
+    """The demo's owner; the password is the generated one, also after a new var/."""
+    owner, _ = User.objects.get_or_create(username=OWNER, defaults={"is_staff": True})
+    if not owner.check_password(settings.DEMO_PASSWORD):
+        owner.set_password(settings.DEMO_PASSWORD)
+        owner.save(update_fields=["password"])
+    owner.user_permissions.add(Permission.objects.get(codename="system_operator"))
+    return owner
+
+
+def _connect(workspace: Workspace, owner: User) -> None:
+    """The real flow, with a script in the browser's place: consent at X, then our callback."""
+    started = begin_authorization(workspace, user=owner, now=timezone.now())
+    http = _http()
+    page = http.get(started.authorize_url, timeout=10)
+    form = {name: html.unescape(value) for name, value in _HIDDEN.findall(page.text)}
+    answer = http.post(
+        settings.X_AUTHORIZE_URL,
+        data={**form, "user": BRAND, "decision": "allow"},
+        allow_redirects=False,
+        timeout=10,
+    )
+    callback = answer.headers.get("Location", "")
+    if not callback.startswith(settings.X_REDIRECT_URI):
+        raise DemoFailed(f"The simulator did not consent ({answer.status_code}).")
+    done = http.get(callback, timeout=30)
+    if done.status_code != 200:
+        raise DemoFailed(f"The callback answered {done.status_code}: {done.text[:200]}")
+
+
+_HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"')
+
+
+def _http() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # a proxy knows nothing of the loopback
+    return session
+
+
+def fill_queue(workspace: Workspace, *, now: datetime) -> services.Cycle:
+    """Read what people said, and propose replies."""
+    return services.run_cycle(workspace, x=XClient(), actor=Actor.command(), now=now)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table that `demo --once` prints."""
+
+    item: str
+    state: str
+    x_post_id: str
+    audit_seq: int
+    metric: float
+
+
+def run_once(workspace: Workspace, *, tell: Callable[[str], object]) -> list[Line]:
+    """Ingest, propose, approve as the owner, let the worker publish; one line per item.
+
+    Raises DemoFailed when an item is not published in time, or when the three legs disagree.
+    """
+    check_is_demo()
+    _somebody_says_something()
+    cycle = fill_queue(workspace, now=timezone.now())
+    tell(f"ingest    {cycle.ingested} posts stored")
+    tell(f"propose   {cycle.proposed} replies proposed")
+    items = _approve_oldest(workspace, most=3)
+    tell(f"approve   {len(items)} by {OWNER}")
+    ids = [item.pk for item in items]
+    waiting = QueueItem.objects.filter(pk__in=ids).exclude(state=State.PUBLISHED)
+    if not wait_until(lambda: not waiting.exists(), seconds=PUBLISH_SECONDS, every=0.2):
+        raise DemoFailed(f"Not published in {PUBLISH_SECONDS} s: {_why(waiting.first())}")
+    tell("publish   done by the worker")
+    _check_three_legs(workspace)
+    metric = _metric("revfirst_replies_published_total", workspace.slug)
+    return [_line(workspace, item, metric) for item in QueueItem.objects.filter(pk__in=ids)]
+
+
+def _somebody_says_something() -> None:
+    """A second run finds every mention answered: somebody speaks again."""
+    url = f"{settings.X_API_BASE_URL}/control/sample"
+    if not _http().post(url, json={"username": BRAND}, timeout=10).ok:
+        raise DemoFailed("The simulator has nothing to say.")
+
+
+def _approve_oldest(workspace: Workspace, *, most: int) -> list[QueueItem]:
+    owner = User.objects.get(username=OWNER)
+    pending = workspace.items.pending().order_by("created_at", "number")[:most]
+    if not pending:
+        raise DemoFailed("Nothing waits for approval.")
+    actor = Actor.operator(owner, door="command")
+    return [
+        approve_item(item.pk, version=item.version, actor=actor, now=timezone.now())
+        for item in pending
+    ]
+
+
+def _why(item: QueueItem | None) -> str:
+    if item is None:
+        return "it is now"
+    reason = item.blocked_reason or item.last_words or item.last_error or "the worker is not seen"
+    return f"{item} is {item.state} ({reason})"
+
+
+def _check_three_legs(workspace: Workspace) -> None:
+    differences = [str(difference) for difference in compare_counters()]
+    differences += compare_workspace(workspace, x=XClient()).differences
+    if differences:
+        raise DemoFailed("The numbers disagree: " + "; ".join(differences))
+
+
+def _metric(name: str, slug: str) -> float:
+    """The number as a stranger reads it, over HTTP."""
+    text = _http().get(f"{settings.APP_PUBLIC_BASE_URL}/metrics", timeout=10).text
+    found = re.search(rf'^{name}{{workspace="{re.escape(slug)}"}} (\S+)$', text, re.MULTILINE)
+    if found is None:
+        raise DemoFailed(f"/metrics does not show {name}.")
+    return float(found.group(1))
+
+
+def _line(workspace: Workspace, item: QueueItem, metric: float) -> Line:
+    confirmed = AuditEvent.objects.filter(
+        chain=str(workspace.pk), subject=item.subject, type="item.confirm"
+    ).get()
+    return Line(str(item), item.state, item.x_post_id, confirmed.seq, metric)

@@ -1,0 +1,63 @@
+"""What every test may ask for: a clean database, a simulator of X, a connected workspace."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test import TransactionTestCase
+
+from tests.worlds import World
+from x_integration.simulator.process import SimulatorProcess
+
+_KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+def _empty_tables(_: object) -> None:
+    """Empty what a test with real commits left, without the audit's triggers; keep the fixtures.
+
+    The stock flush would make all permissions again after each test.
+    """
+    tables = sorted(set(connection.introspection.table_names()) - _KEPT)
+    names = ", ".join(connection.ops.quote_name(table) for table in tables)
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(f"TRUNCATE {names} RESTART IDENTITY")
+        cursor.execute("SET session_replication_role = origin")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fast_flush() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", _empty_tables)
+        yield
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """The local X as a real process; one for the whole run."""
+    with SimulatorProcess(tmp_path_factory.mktemp("x") / "state") as process:
+        yield process
+
+
+@pytest.fixture
+def x(simulator: SimulatorProcess, settings, transactional_db) -> World:
+    """An empty X that the settings point to; the test's world."""
+    simulator.reset()
+    simulator.control("DELETE", "/faults")
+    cache.clear()
+    settings.X_API_BASE_URL = simulator.base_url
+    settings.X_AUTHORIZE_URL = f"{simulator.base_url}/i/oauth2/authorize"
+    settings.X_TOKEN_URL = f"{simulator.base_url}/2/oauth2/token"
+    settings.X_REVOKE_URL = f"{simulator.base_url}/2/oauth2/revoke"
+    settings.X_CLIENT_ID = simulator.client_id
+    settings.X_CLIENT_SECRET = simulator.client_secret
+    settings.X_REDIRECT_URI = simulator.redirect_uri
+    return World(simulator)
+
+
+@pytest.fixture
+def repository() -> Path:
+    """The checkout."""
+    return Path(__file__).resolve().parent.parent
