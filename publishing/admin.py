@@ -70,10 +70,6 @@ class QueueItemAdmin(MembersAdmin):
     )
     readonly_fields = fields
 
-    class Media:
-        """One stylesheet on the admin's own variables."""
-
-        css = {"all": ("revfirst/admin.css",)}
 
     @admin.display(description="item", ordering="number")
     def item(self, item: QueueItem) -> str:

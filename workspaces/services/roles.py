@@ -5,10 +5,8 @@ from workspaces.models import Membership, User, Workspace
 
 
 def role_of(user: User, workspace: Workspace) -> str | None:
-    """The role of an active person, or None."""
-    if not user.is_active:
-        return None
-    roles = Membership.objects.filter(workspace=workspace, user=user)
+    """The role of an active person, or None; asked of the rows, not of `user` as it was read."""
+    roles = Membership.objects.filter(workspace=workspace, user=user, user__is_active=True)
     return roles.values_list("role", flat=True).first()
 
 
