@@ -1,5 +1,6 @@
 """What every test may ask for: a clean database, a simulator of X, a connected workspace."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def x(simulator: SimulatorProcess, settings, transactional_db) -> World:
     settings.X_CLIENT_SECRET = simulator.client_secret
     settings.X_REDIRECT_URI = simulator.redirect_uri
     return World(simulator)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

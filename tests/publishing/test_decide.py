@@ -33,9 +33,7 @@ def item():
 
 def person(item, role: str = "admin", door: str = "admin") -> Actor:
     """Somebody with a role in the item's workspace."""
-    return Actor.operator(
-        MembershipFactory(workspace=item.workspace, role=role).user, door=door
-    )
+    return Actor.operator(MembershipFactory(workspace=item.workspace, role=role).user, door=door)
 
 
 def approve(item, actor, version: int = 1):
