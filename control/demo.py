@@ -151,7 +151,8 @@ def run_once(workspace: Workspace, *, tell: Callable[[str], object]) -> list[Lin
     tell("publish   done by the worker")
     _check_three_legs(workspace)
     metric = _metric("revfirst_replies_published_total", workspace.slug)
-    return [_line(workspace, item, metric) for item in QueueItem.objects.filter(pk__in=ids)]
+    done = QueueItem.objects.filter(pk__in=ids).order_by("number")
+    return [_line(workspace, item, metric) for item in done]
 
 
 def _somebody_says_something() -> None:

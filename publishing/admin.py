@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -69,7 +70,6 @@ class QueueItemAdmin(MembersAdmin):
         "on_x",
     )
     readonly_fields = fields
-
 
     @admin.display(description="item", ordering="number")
     def item(self, item: QueueItem) -> str:
@@ -274,4 +274,4 @@ def _actor(request: HttpRequest) -> Actor:
 def _version_seen(request: HttpRequest, item: QueueItem) -> int:
     """The version on the page that the decision came from; 0, which no item has, when it is missing."""
     seen = request.POST.get(f"version-{item.pk}", "")
-    return int(seen) if seen.isdecimal() and len(seen) < 10 else 0
+    return int(seen) if re.fullmatch(r"[0-9]{1,9}", seen) else 0

@@ -58,19 +58,24 @@ class MembersAdmin(ReadOnlyAdmin):
         """Staff who belong to at least one workspace; rows are narrowed by `get_queryset`."""
         user = request.user
         staff = user.is_authenticated and user.is_active and user.is_staff
-        return bool(staff and _memberships(request).exists())
+        return bool(staff and _roles(request))
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Whether to offer decisions; the service asks again, per row."""
-        if not request.user.is_active:
-            return False
-        roles = _memberships(request).filter(role__in=self.operator_roles)
-        return bool(roles.exists())
+        return request.user.is_active and not _roles(request).isdisjoint(self.operator_roles)
 
 
-def _memberships(request: HttpRequest) -> Any:
-    """The person's memberships: a relation that an app to the right of this one brings."""
-    return getattr(request.user, "memberships")  # noqa: B009 - this room imports no app
+def _roles(request: HttpRequest) -> frozenset[str]:
+    """The roles that the person holds anywhere: asked once per request, which asks many times.
+
+    The memberships are a relation that an app to the right of this room brings.
+    """
+    known: frozenset[str] | None = request.META.get("revfirst.roles")
+    if known is None:
+        memberships = getattr(request.user, "memberships")  # noqa: B009
+        known = frozenset(memberships.values_list("role", flat=True))
+        request.META["revfirst.roles"] = known
+    return known
 
 
 def tell(request: HttpRequest, done: int, what: str, refusals: Iterable[tuple[str, str]]) -> None:

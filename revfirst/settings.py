@@ -4,10 +4,12 @@ Importing this module starts nothing. Outside production, secrets that nobody se
 once under var/ and the servers that `make demo` started are found through var/embedded.json.
 """
 
+import io
 import os
 import re
+from base64 import urlsafe_b64decode
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -28,30 +30,36 @@ def _read_env_file(path: Path) -> None:
     if not path.exists():
         return
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImproperlyConfigured(f"{path} cannot be read: {error}.") from None
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except OSError as error:
+        raise ImproperlyConfigured(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ImproperlyConfigured(f"{path} cannot be read: it is not UTF-8 text.") from None
     for number, line in enumerate(lines, start=1):
-        if line.strip() and not re.match(r"\s*#|(export )?[A-Za-z_][A-Za-z_0-9]*=", line):
+        if line and not re.match(r"#|(export )?[A-Za-z_][A-Za-z_0-9]*=", line):
             raise ImproperlyConfigured(f"{path}, line {number}: expected KEY=value or a comment.")
-    environ.Env.read_env(path)
+    environ.Env.read_env(io.StringIO("\n".join(lines)))
 
 
-_problems: list[str] = []  # told together at the end: nobody likes to meet them one by one
+# By variable, the first of each, and told together at the end: nobody likes to meet them one by one.
+_problems: dict[str, str] = {}
 
 
 def _insist(condition: object, sentence: str) -> None:
+    """Keep `sentence`, which begins with the variable's name, unless `condition` holds."""
     if not condition:
-        _problems.append(sentence)
+        _problems.setdefault(sentence.split()[0], sentence)
 
 
-env = environ.Env()
-_read_env_file(Path(os.environ.get("REVFIRST_ENV_FILE", BASE_DIR / ".env")))
+_read_env_file(Path(os.environ.get("REVFIRST_ENV_FILE") or BASE_DIR / ".env"))
 
 
 def _text(name: str, default: str = "") -> str:
-    """The variable's value; a blank one counts as not set."""
-    return str(env.str(name, default="")).strip() or default
+    """The variable's value; a blank one counts as not set.
+
+    Read as it stands: django-environ would take a secret that begins with `$` for a variable's name.
+    """
+    return os.environ.get(name, "").strip() or default
 
 
 def _flag(name: str, default: bool) -> bool:
@@ -81,6 +89,21 @@ def _choice(name: str, default: str, *others: str) -> str:
     return value
 
 
+def _parts(url: str) -> SplitResult:
+    """The URL's parts; all blank when it cannot be read."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        return len(urlsafe_b64decode(key)) == 32
+    except ValueError:
+        return False
+
+
 # --- Environment and generated secrets ----------------------------------------------------------
 
 ENVIRONMENT = _choice("ENVIRONMENT", "development", "staging", "production")
@@ -102,8 +125,10 @@ VAR_DIR = Path(_text("REVFIRST_VAR_DIR", str(BASE_DIR / "var")))
 try:
     _generated = {} if IN_PRODUCTION else generated.load_or_create(VAR_DIR)
     _embedded = {} if IN_PRODUCTION else read_state(VAR_DIR)
-except (OSError, ValueError) as error:
-    raise ImproperlyConfigured(f"{VAR_DIR} cannot be used: {error}.") from None
+except OSError as error:
+    raise ImproperlyConfigured(f"{VAR_DIR} cannot be used: {error.strerror}.") from None
+except ValueError as error:  # a damaged file, which it names
+    raise ImproperlyConfigured(f"{error}.") from None
 
 SECRET_KEY = _text("SECRET_KEY", _generated.get("SECRET_KEY", ""))
 TOKEN_ENCRYPTION_KEYS = [
@@ -111,6 +136,11 @@ TOKEN_ENCRYPTION_KEYS = [
     for key in _text("TOKEN_ENCRYPTION_KEY", _generated.get("TOKEN_ENCRYPTION_KEY", "")).split(",")
     if key.strip()
 ]
+_insist(
+    TOKEN_ENCRYPTION_KEYS and all(map(_is_fernet_key, TOKEN_ENCRYPTION_KEYS)),
+    "TOKEN_ENCRYPTION_KEY must be one or more Fernet keys (32 bytes in url-safe base64), "
+    "with commas between them.",
+)
 DEMO_PASSWORD = _generated.get("DEMO_PASSWORD", "")
 COMMIT = _text("REVFIRST_COMMIT")
 
@@ -118,10 +148,11 @@ COMMIT = _text("REVFIRST_COMMIT")
 # --- Web ----------------------------------------------------------------------------------------
 
 DEBUG = _flag("DEBUG", False)
+_insist(not (IN_PRODUCTION and DEBUG), "DEBUG must be false in production.")
 APP_PUBLIC_BASE_URL = _text(
     "APP_PUBLIC_BASE_URL", _embedded.get("web_base_url", "http://127.0.0.1:8000")
 ).rstrip("/")
-_public = urlsplit(APP_PUBLIC_BASE_URL)
+_public = _parts(APP_PUBLIC_BASE_URL)
 _insist(
     _public.scheme in ({"https"} if IN_PRODUCTION else {"http", "https"}) and _public.hostname,
     "APP_PUBLIC_BASE_URL must be a URL such as https://revfirst.example (https in production).",
@@ -196,7 +227,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = BASE_DIR / "staticfiles" if IN_PRODUCTION else None
 # Production serves what collectstatic hashed and compressed; a first look reads the sources.
 WHITENOISE_USE_FINDERS = not IN_PRODUCTION
 STORAGES = {
@@ -248,23 +279,23 @@ REST_FRAMEWORK = {
 
 # --- Database, cache, tasks ---------------------------------------------------------------------
 
-_database_url = _text("DATABASE_URL", _embedded.get("database_url", ""))
+_nowhere = "postgres://nobody@127.0.0.1:1/nowhere"
+_database_url = _text("DATABASE_URL", _embedded.get("database_url", _nowhere))
 DATABASE_HINT = (
     "Check DATABASE_URL."
     if _text("DATABASE_URL")
     else "Run 'make demo' first, or set DATABASE_URL."
 )
-_nowhere = "postgres://nobody@127.0.0.1:1/nowhere"
+if _parts(_database_url).scheme not in {"postgres", "postgresql"}:
+    _insist(False, "DATABASE_URL must be a PostgreSQL URL (postgres://…).")
+    _database_url = _nowhere  # of a scheme that it does not know, django-environ tells the password
 try:
-    _database = environ.Env.db_url_config(_database_url or _nowhere)
+    _database = environ.Env.db_url_config(_database_url)
     _database["PORT"] = int(_database.get("PORT") or 5432)
 except (ValueError, KeyError):
     _database = environ.Env.db_url_config(_nowhere)
     _insist(False, "DATABASE_URL is not a URL that can be read.")
-_insist(
-    _database.get("ENGINE") == "django.db.backends.postgresql",
-    "DATABASE_URL must be a PostgreSQL URL (postgres://…).",
-)
+_insist(_database["NAME"], "DATABASE_URL must name the database (postgres://host/database).")
 DATABASES = {
     "default": {
         **_database,
@@ -276,6 +307,10 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = _text("REDIS_URL", _embedded.get("redis_url", "redis://127.0.0.1:1/0"))
+_insist(
+    _parts(REDIS_URL).scheme in {"redis", "rediss", "unix"},
+    "REDIS_URL must be a Redis URL (redis://…, rediss://… or unix://…).",
+)
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -331,13 +366,13 @@ for _name, _url in (
     ("X_REVOKE_URL", X_REVOKE_URL),
     ("X_REDIRECT_URI", X_REDIRECT_URI),
 ):
-    _parts = urlsplit(_url)
+    _found = _parts(_url)
     _insist(
-        _parts.scheme in {"http", "https"} and _parts.hostname, f"{_name} must be an http(s) URL."
+        _found.scheme in {"http", "https"} and _found.hostname, f"{_name} must be an http(s) URL."
     )
     _insist(
         not IN_PRODUCTION
-        or (_parts.scheme == "https" and _parts.hostname not in {"localhost", "127.0.0.1", "::1"}),
+        or (_found.scheme == "https" and _found.hostname not in {"localhost", "127.0.0.1", "::1"}),
         f"{_name} must be https and not a loopback address in production.",
     )
 X_AUTO_REFRESH_ENABLED = _flag("X_AUTO_REFRESH_ENABLED", True)
@@ -360,8 +395,12 @@ _insist(
 METRICS_ENABLED = _flag("METRICS_ENABLED", True)
 METRICS_TOKEN = _text("METRICS_TOKEN")
 SENTRY_DSN = _text("SENTRY_DSN")
+_insist(
+    not SENTRY_DSN or re.fullmatch(r"https?://[^\s@/]+@[^\s@/]+/(\S+/)?\d+", SENTRY_DSN),
+    "SENTRY_DSN must be a DSN as Sentry shows it (https://key@host/project).",
+)
 SENTRY_TRACES_SAMPLE_RATE = _share("SENTRY_TRACES_SAMPLE_RATE", 0.0)
-LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = _choice("LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -380,4 +419,6 @@ PROMETHEUS_METRIC_NAMESPACE = "revfirst"
 
 
 if _problems:
-    raise ImproperlyConfigured("the settings need attention.\n - " + "\n - ".join(_problems))
+    raise ImproperlyConfigured(
+        "the settings need attention.\n - " + "\n - ".join(_problems.values())
+    )

@@ -12,7 +12,7 @@ from publishing.states import State
 from tests.factories import QueueItemFactory
 from tests.worlds import WORKER, attempts
 from workspaces.actors import Actor
-from workspaces.models import AuditEvent, Counter, Membership, SystemHold, User, Workspace
+from workspaces.models import AuditEvent, Counter, Membership, User, Workspace
 from workspaces.services import place_hold, set_kill_switch
 from x_integration.models import SourcePost, XAccount
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from typing import Self
 from urllib.request import urlopen
 
 import pytest
@@ -23,7 +24,7 @@ class Web:
         self.url = f"http://127.0.0.1:{port}"
         self.env = {**env, "WEB_BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "1"}
 
-    def __enter__(self) -> "Web":
+    def __enter__(self) -> Self:
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"),
@@ -43,13 +44,17 @@ class Web:
 
     def _answers(self) -> bool:
         try:
-            return urlopen(f"{self.url}/health/live", timeout=1).status == 200
+            return bool(self._read("/health/live"))
         except OSError:
             return False
 
+    def _read(self, path: str) -> str:
+        with urlopen(self.url + path, timeout=10) as answer:  # noqa: S310 - our own, on loopback
+            return str(answer.read().decode())
+
     def replies_published(self) -> dict[str, float]:
         """By workspace, as Prometheus reads it."""
-        text = urlopen(f"{self.url}/metrics", timeout=10).read().decode()
+        text = self._read("/metrics")
         found = re.findall(
             r'^revfirst_replies_published_total{workspace="([^"]+)"} (\S+)$', text, re.MULTILINE
         )

@@ -31,7 +31,9 @@ def page() -> str:
     order = list(State)
     rows = []
     for name, move in MOVES.items():
-        sources = ", ".join(sorted(move.sources, key=order.index)).replace("_", " ")
+        sources = ", ".join(sorted(move.sources, key=lambda state: order.index(state))).replace(
+            "_", " "
+        )
         by = f"{move.by}: {move.note}" if move.note else move.by
         verb, target = name.replace("_", " "), move.target.replace("_", " ")
         rows.append(f"| {verb} | {sources} | {target} | {by} |\n")
