@@ -55,7 +55,7 @@ class QueueItemAdmin(MembersAdmin):
     list_filter = ("state", "kind", "workspace", "source_post__eligibility")
     list_select_related = ("workspace", "source_post")
     search_fields = ("text", "source_post__text", "source_post__author_username")
-    ordering = ("created_at",)
+    ordering = ("created_at", "pk")
     action_form = ReasonForm
     actions = ("approve", "reject")
     inlines = (AttemptInline,)

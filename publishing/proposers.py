@@ -15,6 +15,11 @@ from x_integration.models import SourcePost
 
 _QUESTION = re.compile(r"[?？؟]")
 _NOT_WORDS = re.compile(r"@\w+|https?://\S+|[#$]\w+")
+_LEAVE_ME_ALONE = re.compile(
+    r"\bstop\b|leave me alone|\bpare\b|\bparem\b|não me responda|\bbasta\b|déjame en paz"
+    r"|no me respondas|やめて|返信しないで|توقف|لا ترد",
+    re.IGNORECASE,
+)
 FALLBACK_LANGUAGE = "en"
 
 
@@ -27,7 +32,9 @@ class Proposal:
 
 
 def propose_from_template(post: SourcePost) -> Iterator[Proposal]:
-    """Every variant for the post's language and intent, in the file's order."""
+    """Every variant for the post's language and intent; none to somebody who wants no answer."""
+    if _LEAVE_ME_ALONE.search(post.text):
+        return
     intent = "question" if _QUESTION.search(post.text) else "thanks"
     name, lines = _lines(post, intent)
     for number, line in enumerate(lines, start=1):
