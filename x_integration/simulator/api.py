@@ -1,0 +1,162 @@
+"""X's endpoints under /2 that a reply-publishing product uses."""
+
+import re
+
+from werkzeug.wrappers import Response
+
+from x_integration.simulator.calls import Call, Route
+from x_integration.simulator.dialects import Selection
+from x_integration.simulator.drafts import read_draft
+from x_integration.simulator.problems import (
+    DELETE_TEXT,
+    Refusal,
+    forbidden,
+    invalid_request,
+    json_answer,
+    not_authorized,
+    not_found,
+)
+from x_integration.simulator.rules import check_draft
+from x_integration.simulator.shapes import Shaper
+from x_integration.simulator.timelines import PARAMETERS, read_window, turn_page
+
+_MENTIONS_KEPT = 800
+_POSTS_KEPT = 3200
+_POST_SHAPE = ("expansions", "user.fields", "media.fields", "poll.fields", "place.fields")
+
+
+def me(call: Call) -> Response:
+    _check_parameters(call, "user.fields", "expansions", call.dialect.post_fields_parameter)
+    selection = Selection.of_users(call.query, call.dialect)
+    return json_answer(Shaper(call.simulator.state.world, selection).user_answer(call.caller))
+
+
+def mentions(call: Call) -> Response:
+    user_id = _path_id(call)
+    ids = call.simulator.state.world.mentions_of(user_id)[-_MENTIONS_KEPT:]
+    return _timeline(call, user_id, ids, "mentions")
+
+
+def posts_of_user(call: Call) -> Response:
+    world = call.simulator.state.world
+    user_id = _path_id(call)
+    ids = world.timeline(user_id)[-_POSTS_KEPT:]
+    if "replies" in _excluded(call):  # nobody reposts here, so "retweets" takes nothing away
+        ids = [post_id for post_id in ids if world.posts[post_id].reply_to is None]
+    return _timeline(call, user_id, ids, "posts", "exclude")
+
+
+def posts_by_ids(call: Call) -> Response:
+    _check_parameters(call, "ids", *_POST_SHAPE, call.dialect.post_fields_parameter)
+    wanted = call.query.get("ids", "").split(",")
+    if not 1 <= len(wanted) <= 100:
+        raise _invalid(call, "ids", f"size must be between 1 and 100, not {len(wanted)}")
+    for each in wanted:
+        if not re.fullmatch(r"[0-9]{1,19}", each, re.ASCII):
+            raise _invalid(call, "ids", f"The `ids` query parameter value [{each}] is not valid")
+    shaper = Shaper(call.simulator.state.world, Selection.of_posts(call.query, call.dialect))
+    found, errors = shaper.sort_out([int(each) for each in dict.fromkeys(wanted)], "ids")
+    return json_answer(shaper.posts_answer(found, errors))
+
+
+def create_post(call: Call) -> Response:
+    simulator, dialect = call.simulator, call.dialect
+    _check_parameters(call)
+    draft = read_draft(call.request.mimetype, call.request.get_data(), dialect=dialect.name)
+    target, quoted = check_draft(
+        draft,
+        call.caller,
+        simulator.state.world,
+        tier=simulator.settings.access_tier,
+        dialect=dialect.name,
+        now=call.now,
+    )
+    post = simulator.state.world.say(
+        call.caller,
+        draft.text,
+        source="api",
+        reply_to=target,
+        quotes=quoted,
+        excluded=draft.excluded,
+        extras={"reply_settings": draft.reply_settings},
+    )
+    selection = Selection.of_posts({}, dialect)
+    return json_answer({"data": Shaper(simulator.state.world, selection).post(post)}, 201)
+
+
+def delete_post(call: Call) -> Response:
+    world = call.simulator.state.world
+    post_id = _path_id(call)
+    post = world.live_post(post_id)
+    if post is None:
+        body = not_found("tweet", "id", str(post_id), dialect=call.dialect.name)
+        raise Refusal(404, body | {"status": 404})
+    if post.author_id != call.caller.id:
+        raise forbidden(DELETE_TEXT)
+    world.delete(post)
+    return json_answer({"data": {"deleted": True}})
+
+
+def _timeline(call: Call, user_id: int, ids: list[int], kind: str, *also: str) -> Response:
+    """One page; 200 with `errors` where X would not show this user's timeline."""
+    dialect = call.dialect
+    _check_parameters(call, *PARAMETERS, *_POST_SHAPE, *also, dialect.post_fields_parameter)
+    window = read_window(call.query, owner=f"{kind}{user_id}", dialect=dialect.name)
+    selection = Selection.of_posts(call.query, dialect)
+    world = call.simulator.state.world
+    user = world.users.get(user_id)
+    if user is None or (user.protected and user_id != call.caller.id):
+        describe = not_authorized if user else not_found
+        error = describe("user", "id", str(user_id), dialect=dialect.name)
+        return json_answer({"errors": [error]})
+    page = turn_page(ids, window)
+    answer = Shaper(world, selection).posts_answer([world.posts[post_id] for post_id in page.ids])
+    return json_answer(answer | {"meta": page.meta()})
+
+
+def _path_id(call: Call) -> int:
+    text = call.args["id"]
+    if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII):
+        raise _invalid(
+            call, "id", f"The `id` path parameter value [{text}] does not match ^[0-9]{{1,19}}$"
+        )
+    return int(text)
+
+
+def _excluded(call: Call) -> set[str]:
+    if "exclude" not in call.query:
+        return set()
+    excluded = set(call.query["exclude"].split(","))
+    if not excluded <= {"replies", "retweets"}:
+        raise _invalid(
+            call, "exclude", "The `exclude` query parameter value is not one of [replies,retweets]"
+        )
+    return excluded
+
+
+def _check_parameters(call: Call, *known: str) -> None:
+    for name in call.query:
+        if name not in known:
+            raise _invalid(
+                call,
+                name,
+                f"The query parameter [{name}] is not one of [{','.join(sorted(known))}]",
+            )
+
+
+def _invalid(call: Call, name: str, message: str) -> Refusal:
+    value = call.query.get(name, call.args.get(name, ""))
+    return invalid_request(message, {name: [value]}, dialect=call.dialect.name)
+
+
+_READ = frozenset({"tweet.read", "users.read"})
+_WRITE = _READ | {"tweet.write"}
+
+ROUTES = [
+    Route("GET", "/2/users/me", me, _READ),
+    Route("GET", "/2/users/<id>/mentions", mentions, _READ),
+    Route("GET", "/2/users/<id>/tweets", posts_of_user, _READ),
+    Route("GET", "/2/tweets", posts_by_ids, _READ),
+    Route("POST", "/2/tweets", create_post, _WRITE),
+    Route("DELETE", "/2/tweets/<id>", delete_post, _WRITE),
+]

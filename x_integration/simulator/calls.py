@@ -1,0 +1,63 @@
+"""What a view gets and how it is found: the seam between HTTP and the simulator's work."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from werkzeug.wrappers import Request, Response
+
+from x_integration.simulator.dialects import Dialect, spoken_in
+from x_integration.simulator.grants import Family
+from x_integration.simulator.world import User
+
+if TYPE_CHECKING:
+    from x_integration.simulator.app import Simulator
+
+
+@dataclass(slots=True)
+class Call:
+    """One request while it is worked on; the state's lock is held."""
+
+    simulator: "Simulator"
+    request: Request
+    args: Mapping[str, str]
+    now: int
+    family: Family | None = None
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return self.request.args
+
+    @property
+    def dialect(self) -> Dialect:
+        """The words that this request asked to be answered in. Raises Refusal for a mixture."""
+        return spoken_in(self.query, self.simulator.dialect)
+
+    @property
+    def caller(self) -> User:
+        """Who the bearer token speaks for."""
+        if self.family is None:
+            raise LookupError("this route asks for no bearer token")
+        return self.simulator.state.world.users[self.family.user_id]
+
+
+View = Callable[[Call], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path in werkzeug's notation. `scopes` is None where no bearer is asked for."""
+
+    method: str
+    path: str
+    view: View
+    scopes: frozenset[str] | None = None
+
+    @property
+    def template(self) -> str:
+        """As X's documentation writes it: GET /2/users/{id}/mentions."""
+        return f"{self.method} {self.path.replace('<', '{').replace('>', '}')}"
+
+    @property
+    def is_control(self) -> bool:
+        return self.path.startswith("/control")

@@ -1,0 +1,275 @@
+"""What can go wrong on purpose: one class a kind, hung on a method and a path.
+
+A new kind is one class with `name`, its fields, and `answer`; the decorator registers it.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
+
+from werkzeug.wrappers import Response
+
+from x_integration.simulator.problems import json_answer
+
+Work = Callable[[], Response]
+Pause = Callable[[float], None]
+
+
+class HangUp(Exception):
+    """Close the connection without an answer."""
+
+
+class BadFault(ValueError):
+    """The text says what is wrong with a fault that somebody asked for."""
+
+
+class Fault:
+    """Stands between a request and its work."""
+
+    name: ClassVar[str]
+
+    def answer(self, work: Work, pause: Pause) -> Response:
+        """Answer in place of `work`, before it or after it. `pause` waits so many milliseconds."""
+        raise NotImplementedError
+
+
+KINDS: dict[str, type[Fault]] = {}
+_F = TypeVar("_F", bound=type[Fault])
+
+
+def kind(cls: _F) -> _F:
+    """Make a fault known under its name."""
+    KINDS[cls.name] = cls
+    return cls
+
+
+@kind
+@dataclass
+class Delay(Fault):
+    """The answer comes late; the work is done after the wait."""
+
+    name: ClassVar[str] = "delay"
+    ms: float
+
+    def answer(self, work: Work, pause: Pause) -> Response:
+        pause(self.ms)
+        return work()
+
+
+@kind
+@dataclass
+class Status(Fault):
+    """Another answer in place of the work."""
+
+    name: ClassVar[str] = "status"
+    status: int
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def answer(self, work: Work, pause: Pause) -> Response:
+        return self.made()
+
+    def made(self) -> Response:
+        """The given answer; no body at all where none was given."""
+        if self.body is None:
+            answer = Response(b"", status=self.status, content_type="text/plain")
+        else:
+            answer = json_answer(self.body, self.status)
+        answer.headers.update(self.headers)
+        return answer
+
+
+@kind
+@dataclass
+class StatusAfter(Status):
+    """The work is done, and the answer denies it."""
+
+    name: ClassVar[str] = "status_after"
+
+    def answer(self, work: Work, pause: Pause) -> Response:
+        work()
+        return self.made()
+
+
+@kind
+@dataclass
+class LostAnswer(Fault):
+    """The work is done, and nobody hears of it."""
+
+    name: ClassVar[str] = "lost_answer"
+
+    def answer(self, work: Work, pause: Pause) -> Response:
+        work()
+        raise HangUp
+
+
+@kind
+@dataclass
+class Drop(Fault):
+    """The connection closes and nothing was done."""
+
+    name: ClassVar[str] = "drop"
+
+    def answer(self, work: Work, pause: Pause) -> Response:
+        raise HangUp
+
+
+@kind
+@dataclass
+class Html(Fault):
+    """The edge answers with a page, and nothing was done."""
+
+    name: ClassVar[str] = "html"
+    status: int = 503
+
+    def answer(self, work: Work, pause: Pause) -> Response:
+        page = "<!DOCTYPE html><title>Over capacity</title><h1>Something went wrong</h1>"
+        return Response(page, status=self.status, content_type="text/html; charset=utf-8")
+
+
+@kind
+@dataclass
+class Truncate(Fault):
+    """The work is done; the answer breaks off in the middle."""
+
+    name: ClassVar[str] = "truncate"
+
+    def answer(self, work: Work, pause: Pause) -> Response:
+        whole = work()
+        body = whole.get_data()
+        whole.set_data(body[: len(body) // 2])
+        return whole
+
+
+@dataclass
+class HungFault:
+    """A fault where it hangs. `left` is None for one that stays until it is taken down."""
+
+    number: int
+    fault: Fault
+    method: str
+    path: str
+    user: str | None
+    left: int | None
+    hits: int = 0
+
+    def __post_init__(self) -> None:
+        self._pattern = _pattern_of(self.path)
+
+    def meets(self, method: str, path: str, user: str | None) -> bool:
+        return (
+            self.left != 0
+            and self.method in ("*", method)
+            and (self.user is None or self.user.lower() == (user or "").lower())
+            and self._pattern.fullmatch(path) is not None
+        )
+
+    def described(self) -> dict[str, Any]:
+        return {
+            "id": self.number,
+            "kind": self.fault.name,
+            "method": self.method,
+            "path": self.path,
+            "user": self.user,
+            "left": self.left,
+            "hits": self.hits,
+        }
+
+
+class Faults:
+    """The faults that hang, in the order in which they were hung. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._hung: list[HungFault] = []
+        self._made = 0
+
+    def hang(self, wish: dict[str, Any]) -> HungFault:
+        """Hang what {"method", "path", "kind", "times"?, "user"?, …} describes. Raises BadFault.
+
+        `times` defaults to 1; null means until taken down. `path` is a template such as
+        /2/tweets/{id}, or a regular expression that has to match the whole path.
+        """
+        wish = dict(wish)
+        fault = _make(wish)
+        method, path = str(wish.pop("method", "*")).upper(), wish.pop("path", None)
+        times, user = wish.pop("times", 1), wish.pop("user", None)
+        if wish:
+            raise BadFault(f"A {fault.name} fault knows no {min(wish)}.")
+        if not isinstance(path, str) or not path:
+            raise BadFault("A fault needs a path.")
+        if times is not None and (
+            isinstance(times, bool) or not isinstance(times, int) or times < 1
+        ):
+            raise BadFault("times must be a whole number from 1 up, or null.")
+        with self._lock:
+            self._made += 1
+            hung = HungFault(self._made, fault, method, path, user, times)
+            self._hung.append(hung)
+        return hung
+
+    def meet(self, method: str, path: str, user: str | None) -> Fault | None:
+        """The first fault for this request, used once."""
+        if not self._hung:
+            return None
+        with self._lock:
+            for hung in self._hung:
+                if hung.meets(method, path, user):
+                    hung.hits += 1
+                    if hung.left is not None:
+                        hung.left -= 1
+                    return hung.fault
+        return None
+
+    def described(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [hung.described() for hung in self._hung]
+
+    def take_down(self) -> None:
+        with self._lock:
+            self._hung.clear()
+
+
+def _make(wish: dict[str, Any]) -> Fault:
+    """Take a fault's own fields out of the wish."""
+    cls = KINDS.get(wish.pop("kind", ""))
+    if cls is None:
+        raise BadFault(f"kind must be one of {', '.join(sorted(KINDS))}.")
+    given: dict[str, Any] = {}
+    for each in fields(cls):  # type: ignore[arg-type]  # every registered kind is a dataclass
+        if each.name in wish:
+            given[each.name] = wish.pop(each.name)
+        elif each.default is MISSING and each.default_factory is MISSING:
+            raise BadFault(f"A {cls.name} fault needs {each.name}.")
+    _check(cls.name, given)
+    return cls(**given)
+
+
+def _check(name: str, given: dict[str, Any]) -> None:
+    status, wait = given.get("status", 500), given.get("ms", 0)
+    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
+        raise BadFault(f"status of a {name} fault must be a number from 200 to 599.")
+    if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= 600_000:
+        raise BadFault(f"ms of a {name} fault must be a number from 0 to 600000.")
+    if not _are_headers(given.get("headers", {})):
+        raise BadFault(f"headers of a {name} fault must be an object of texts, each on one line.")
+    json.dumps(given.get("body"))
+
+
+def _are_headers(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(part, str) and not re.search(r"[\r\n]", part)
+        for pair in value.items()
+        for part in pair
+    )
+
+
+def _pattern_of(path: str) -> re.Pattern[str]:
+    template = re.sub(r"\{[a-z_]+\}", "[^/]+", path)
+    try:
+        return re.compile(template)
+    except re.error as error:
+        raise BadFault(f"path is no regular expression: {error}.") from None

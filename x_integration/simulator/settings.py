@@ -1,0 +1,101 @@
+"""What can be turned while the simulator runs, and the app that it knows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+TIERS = ("self_serve", "enterprise")
+DIALECTS = ("legacy", "new")
+
+# Requests per user and 15 minutes (docs.x.com, "Rate limits").
+RATE_LIMITS = {
+    "POST /2/tweets": 100,
+    "DELETE /2/tweets/{id}": 50,
+    "GET /2/users/me": 75,
+    "GET /2/users/{id}/mentions": 300,
+    "GET /2/users/{id}/tweets": 900,
+    "GET /2/tweets": 5000,
+}
+_LARGEST = 10**9
+
+
+class BadSetting(ValueError):
+    """The text says which setting cannot take which value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The one registered app: a confidential client. No repr of the secret."""
+
+    id: str
+    secret: str = field(repr=False)
+    redirect_uri: str
+
+
+@dataclass(slots=True)
+class Settings:
+    """Changed through the control endpoint; a restart brings the defaults back."""
+
+    access_tier: str = "self_serve"
+    expires_in: int = 7200
+    code_ttl_seconds: float = 30
+    latency_ms: float = 0
+    rate_limits: dict[str, int] = field(default_factory=dict)
+
+    def limit_for(self, endpoint: str) -> int:
+        """Requests per window: the endpoint's own number, else "*", else X's."""
+        for key in (endpoint, "*"):
+            if key in self.rate_limits:
+                return self.rate_limits[key]
+        return RATE_LIMITS[endpoint]
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Take all of the changes or none. Raises BadSetting."""
+        takers = {
+            "access_tier": _tier,
+            "expires_in": _positive,
+            "code_ttl_seconds": _positive,
+            "latency_ms": _not_negative,
+            "rate_limits": _rate_limits,
+        }
+        unknown = sorted(set(changes) - set(takers))
+        if unknown:
+            raise BadSetting(f"There is no setting {unknown[0]}; there are {', '.join(takers)}.")
+        taken = {name: takers[name](name, value) for name, value in changes.items()}
+        for name, value in taken.items():
+            setattr(self, name, value)
+
+
+def _tier(name: str, value: Any) -> str:
+    if value not in TIERS:
+        raise BadSetting(f"{name} must be {' or '.join(TIERS)}.")
+    return str(value)
+
+
+def _number(name: str, value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value > _LARGEST:
+        raise BadSetting(f"{name} must be a number.")
+    return value
+
+
+def _positive(name: str, value: Any) -> int | float:
+    if _number(name, value) <= 0:
+        raise BadSetting(f"{name} must be above 0.")
+    return _number(name, value)
+
+
+def _not_negative(name: str, value: Any) -> int | float:
+    if _number(name, value) < 0:
+        raise BadSetting(f"{name} must not be below 0.")
+    return _number(name, value)
+
+
+def _rate_limits(name: str, value: Any) -> dict[str, int]:
+    if not isinstance(value, dict):
+        raise BadSetting(f"{name} must be an object of endpoint and requests per 15 minutes.")
+    for endpoint, limit in value.items():
+        if endpoint != "*" and endpoint not in RATE_LIMITS:
+            raise BadSetting(f"{name} knows * and {', '.join(RATE_LIMITS)}, not {endpoint}.")
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+            raise BadSetting(f"{name}: {endpoint} needs a whole number that is not below 0.")
+    return dict(value)

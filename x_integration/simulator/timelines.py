@@ -1,0 +1,147 @@
+"""Pages of a timeline: bounds, opaque tokens, newest first."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from x_integration.simulator.instants import first_id_at, parse_instant
+from x_integration.simulator.problems import Refusal, invalid_request
+from x_integration.simulator.world import ids_between
+
+PARAMETERS = (
+    "max_results",
+    "pagination_token",
+    "since_id",
+    "until_id",
+    "start_time",
+    "end_time",
+)
+_LATEST = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a request wants to see: ids strictly between two ids, one page of them."""
+
+    after: int
+    before: int
+    size: int
+    cursor: tuple[str, int] | None
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Ids newest first, and the tokens to the older and the newer page."""
+
+    ids: list[int]
+    next_token: str | None
+    previous_token: str | None
+
+    def meta(self) -> dict[str, object]:
+        meta: dict[str, object] = {"result_count": len(self.ids)}
+        if self.ids:
+            meta |= {"newest_id": str(self.ids[0]), "oldest_id": str(self.ids[-1])}
+        if self.next_token:
+            meta["next_token"] = self.next_token
+        if self.previous_token:
+            meta["previous_token"] = self.previous_token
+        return meta
+
+
+def read_window(query: Mapping[str, str], *, owner: str, dialect: str) -> Window:
+    """The window of a query; `owner` ties its tokens to one timeline. Raises Refusal (400)."""
+    return _Reader(query, dialect).window(owner)
+
+
+def turn_page(ids: list[int], window: Window) -> Page:
+    """One page out of a timeline's rising ids."""
+    wanted = ids_between(ids, window.after, window.before)
+    end = len(wanted)
+    if window.cursor is not None:
+        direction, edge = window.cursor
+        end = len(ids_between(wanted, -1, edge))
+        if direction == "p":  # the page just newer than the edge
+            newer = len(ids_between(wanted, -1, edge + 1))
+            end = min(len(wanted), newer + window.size)
+    start = max(0, end - window.size)
+    shown = wanted[start:end][::-1]
+    older = _token("n", window.owner, wanted[start]) if start > 0 else None
+    newer_token = _token("p", window.owner, wanted[end - 1]) if 0 < end < len(wanted) else None
+    return Page(shown, older, newer_token)
+
+
+def _token(direction: str, owner: str, edge: int) -> str:
+    raw = f"{direction}:{owner}:{edge}".encode()
+    return base64.b32hexencode(raw).decode().rstrip("=").lower()
+
+
+class _Reader:
+    def __init__(self, query: Mapping[str, str], dialect: str) -> None:
+        self._query, self._dialect = query, dialect
+
+    def window(self, owner: str) -> Window:
+        start, end = self._instant("start_time"), self._instant("end_time")
+        since, until = self._snowflake("since_id"), self._snowflake("until_id")
+        if start is not None and end is not None and start >= end:
+            raise self._refuse("start_time", "'start_time' must be earlier than 'end_time'")
+        if since is not None and until is not None and since >= until:
+            raise self._refuse("since_id", "'since_id' must be less than 'until_id'")
+        after = max(since if since is not None else -1, first_id_at(start) - 1 if start else -1)
+        before = min(
+            until if until is not None else _LATEST,
+            first_id_at(end) if end is not None else _LATEST,
+        )
+        return Window(after, before, self._size(), self._cursor(owner), owner)
+
+    def _size(self) -> int:
+        text = self._query.get("max_results", "10")
+        if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not 5 <= int(text) <= 100:
+            raise self._refuse(
+                "max_results",
+                f"The `max_results` query parameter value [{text}] is not between 5 and 100",
+            )
+        return int(text)
+
+    def _snowflake(self, name: str) -> int | None:
+        text = self._query.get(name)
+        if text is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII):
+            raise self._refuse(
+                name, f"The `{name}` query parameter value [{text}] does not match ^[0-9]{{1,19}}$"
+            )
+        return int(text)
+
+    def _instant(self, name: str) -> int | None:
+        text = self._query.get(name)
+        if text is None:
+            return None
+        try:
+            return parse_instant(text)
+        except (ValueError, OverflowError):
+            raise self._refuse(
+                name, f"The `{name}` query parameter value [{text}] is not a valid date-time"
+            ) from None
+
+    def _cursor(self, owner: str) -> tuple[str, int] | None:
+        token = self._query.get("pagination_token")
+        if token is None:
+            return None
+        try:
+            padded = token.upper() + "=" * (-len(token) % 8)
+            direction, holder, edge = base64.b32hexdecode(padded).decode().split(":")
+            if direction in ("n", "p") and holder == owner:
+                return direction, int(edge)
+        except (ValueError, binascii.Error):
+            pass
+        raise self._refuse(
+            "pagination_token",
+            f"The `pagination_token` query parameter value [{token}] is not valid",
+        )
+
+    def _refuse(self, name: str, message: str) -> Refusal:
+        value = self._query.get(name, "")
+        return invalid_request(message, {name: [value]}, dialect=self._dialect)
