@@ -1,0 +1,94 @@
+"""The timetable, signs of life, and one turn of the cycle."""
+
+from datetime import timedelta
+from importlib import import_module
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+from django_q.models import Schedule as ScheduleRow
+from django_q.models import Success
+
+from control import schedules, services
+from control.models import Heartbeat
+from control.tasks import beat, cycle
+from revfirst.health import run_checks
+from tests.worlds import environment, manage
+from workspaces.models import Workspace
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_the_database_has_the_schedules_of_the_code_and_no_other():
+    ScheduleRow.objects.create(name="planted", func="os.system", schedule_type="I", minutes=1)
+    call_command("sync_schedules", verbosity=0)
+    assert set(ScheduleRow.objects.values_list("name", flat=True)) == set(schedules.from_code())
+
+
+def test_syncing_again_does_not_make_everything_due_at_once():
+    call_command("sync_schedules")
+    later = timezone.now() + timedelta(hours=1)
+    ScheduleRow.objects.update(next_run=later)
+    call_command("sync_schedules")
+    assert set(ScheduleRow.objects.values_list("next_run", flat=True)) == {later}
+
+
+@pytest.mark.parametrize("schedule", schedules.from_code().values(), ids=lambda s: s.func)
+def test_every_schedule_names_a_function_that_takes_no_argument(schedule):
+    module, _, name = schedule.func.rpartition(".")
+    assert getattr(import_module(module), name).__wrapped__.__code__.co_argcount == 0
+
+
+def test_a_beat_makes_worker_and_scheduler_healthy():
+    assert not run_checks()["worker"].ok
+    beat()
+    assert run_checks()["worker"].ok
+    assert run_checks()["scheduler"].ok
+
+
+def test_a_beat_of_four_minutes_ago_is_no_life():
+    services.beat("worker", now=timezone.now() - timedelta(minutes=4))
+    assert not run_checks()["worker"].ok
+    assert Heartbeat.objects.count() == 1
+
+
+def test_old_successes_are_forgotten_and_young_ones_kept():
+    now = timezone.now()
+    for age in (1, 30):
+        Success.objects.create(
+            id=str(age),
+            name=str(age),
+            func="f",
+            started=now,
+            stopped=now - timedelta(days=age),
+            success=True,
+        )
+    assert services.purge_task_results(now=now) == 1
+
+
+def test_one_cycle_reads_and_proposes_and_a_second_finds_nothing_new(x):
+    workspace = x.connected()
+    x.mention(workspace)
+    env = environment(x.simulator)
+    first = manage("run_cycle", workspace.slug, env=env)
+    second = manage("run_cycle", env=env)
+    assert "1 posts stored, 1 replies proposed" in first.stdout
+    assert "0 posts stored, 0 replies proposed" in second.stdout
+
+
+def test_a_workspace_that_fails_does_not_stop_the_others(x):
+    broken, well = x.connected("broken"), x.connected("well")
+    x.mention(well)
+    path = f"/2/users/{broken.x_account.x_user_id}/mentions"
+    x.fault("html", method="GET", path=path, times=5)
+    done = manage("run_cycle", env=environment(x.simulator))
+    assert done.returncode == 1
+    assert f"{well.slug}: 1 posts stored" in done.stdout
+    assert "X answered 503" in done.stderr
+
+
+def test_a_paused_workspace_is_not_cycled(x):
+    workspace = x.connected()
+    Workspace.objects.update(paused_at=timezone.now(), paused_reason="test")
+    assert cycle() == "0 workspaces, 0 left"
+    assert manage("run_cycle", workspace.slug, env=environment(x.simulator)).returncode == 1
