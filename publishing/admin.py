@@ -206,6 +206,12 @@ class QueueItemAdmin(MembersAdmin):
                 refusals.append((str(item), str(error)))
         tell(request, done, what, refusals)
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, under its own name."""
+        return super().changelist_view(request, {"title": "Queue", **(extra_context or {})})
+
     def changeform_view(
         self,
         request: HttpRequest,
