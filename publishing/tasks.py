@@ -30,7 +30,7 @@ def publish_due() -> str:
 @task
 def sweep() -> str:
     """Settle what was left behind, and send what is due."""
-    swept = services.sweep(x=XClient(), actor=Actor.worker(), now=timezone.now())
+    swept = services.sweep(actor=Actor.worker(), now=timezone.now())
     if swept.due:
         async_task("publishing.tasks.publish_due")
     return str(swept)

@@ -85,7 +85,7 @@ class World:
 
     def sweep(self, *, after: timedelta = timedelta(0)) -> Any:
         """A sweep that believes that `after` has passed."""
-        return sweep(x=XClient(), actor=WORKER, now=timezone.now() + after)
+        return sweep(actor=WORKER, now=timezone.now() + after)
 
     def fault(
         self, kind: str, *, method: str = "POST", path: str = "/2/tweets", **more: Any

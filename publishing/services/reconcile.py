@@ -1,10 +1,12 @@
 """Doubts are settled by looking at the account's own timeline; nothing is ever resent by itself."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 
 from publishing.errors import WrongState
 from publishing.models import PublishAttempt, QueueItem
@@ -12,11 +14,13 @@ from publishing.services import approvals
 from publishing.services.moves import move_item
 from publishing.services.settle import note_look, settle_attempt
 from publishing.states import Outcome, State
+from revfirst.batch import run_batch
 from revfirst.errors import RevFirstError
 from workspaces import audit
 from workspaces.actors import Actor
 from x_integration.client import XClient
-from x_integration.errors import XNotSent
+from x_integration.errors import NoAccessToken
+from x_integration.models import XAccount
 from x_integration.payloads import Post, normalised
 from x_integration.services import require_workspace_x_access_token
 
@@ -25,43 +29,59 @@ _CLOCK_SKEW = timedelta(seconds=60)
 _AT_ONCE = 200
 
 
-@dataclass
+@dataclass(frozen=True)
 class Swept:
     """How many items one sweep found in each condition."""
 
-    doubted: int = 0
-    confirmed: int = 0
-    not_found: int = 0
-    not_seen: int = 0
-    expired: int = 0
-    due: int = 0
+    doubted: int
+    confirmed: int
+    not_found: int
+    not_seen: int  # nobody could look: X or the token failed
+    expired: int
+    due: int
 
 
-def sweep(*, x: XClient, actor: Actor, now: datetime) -> Swept:
+def sweep(*, client: Callable[[], XClient] = XClient, actor: Actor, now: datetime) -> Swept:
     """Find what a lost worker or nudge left behind, and settle what can be settled.
 
-    Stranded items become doubts, doubts are looked for, overdue approvals expire. One item's
-    failure does not keep the others waiting.
+    Stranded items become doubts, doubts are looked for (several at once, each thread with a client
+    of its own), overdue approvals expire. One item's failure does not keep the others waiting.
     """
-    swept = Swept()
-    for item in QueueItem.objects.stranded(now - STRANDED_AFTER)[:_AT_ONCE]:
-        swept.doubted += _doubt_stranded(item, actor=actor, now=now)
-    looks = PublishAttempt.objects.to_look_for(now).select_related("item__workspace__x_account")
-    for attempt in looks[:_AT_ONCE]:
-        found = look_for_attempt(attempt, x=x, actor=actor, now=now)
-        swept.confirmed += found is True
-        swept.not_found += found is False
-        swept.not_seen += found is None
-    overdue = QueueItem.objects.filter(
+    stranded = QueueItem.objects.stranded(now - STRANDED_AFTER)[:_AT_ONCE]
+    doubted = [_doubt_stranded(item, actor=actor, now=now) for item in stranded]
+    found = _look_for_doubts(client, actor=actor, now=now)
+    expired = [_expire(item, actor=actor, now=now) for item in _overdue(now)[:_AT_ONCE]]
+    return Swept(
+        doubted=sum(doubted),
+        confirmed=found.count(True),
+        not_found=found.count(False),
+        not_seen=found.count(None),
+        expired=sum(expired),
+        due=QueueItem.objects.due(now)[:_AT_ONCE].count(),
+    )
+
+
+def _look_for_doubts(
+    client: Callable[[], XClient], *, actor: Actor, now: datetime
+) -> list[bool | None]:
+    found: list[bool | None] = []
+    attempts = PublishAttempt.objects.to_look_for(now).select_related("item__workspace")
+    run_batch(
+        attempts[:_AT_ONCE],
+        lambda attempt, x: found.append(look_for_attempt(attempt, x=x, actor=actor, now=now)),
+        tool=client,
+        concurrency=settings.PUBLISH_CONCURRENCY,
+    )
+    return found
+
+
+def _overdue(now: datetime) -> QuerySet[QueueItem]:
+    return QueueItem.objects.filter(
         state=State.APPROVED,
         approvals__voided_at=None,
         approvals__used_at=None,
         approvals__expires_at__lte=now,
     )
-    for item in overdue[:_AT_ONCE]:
-        swept.expired += _expire(item, actor=actor, now=now)
-    swept.due = QueueItem.objects.due(now)[: _AT_ONCE + 1].count()
-    return swept
 
 
 def _doubt_stranded(item: QueueItem, *, actor: Actor, now: datetime) -> bool:
@@ -119,13 +139,13 @@ def look_for_attempt(
 def _find(attempt: PublishAttempt, *, x: XClient, now: datetime) -> Post | None:
     """The post on our timeline with the same target and text, made since the first try began.
 
-    A post that already belongs to another item is not it. Raises XReadFailed, XNotSent or
+    A post that already belongs to another item is not it. Raises XReadFailed, XUnauthorized or
     NoAccessToken.
     """
     workspace, wanted = attempt.item.workspace, attempt.snapshot
-    account = workspace.x_account
-    if account.x_user_id != wanted["account"]:
-        raise XNotSent("Another account is connected now.", code="another_account")
+    account = XAccount.objects.filter(workspace=workspace).first()
+    if account is None or account.x_user_id != wanted["account"]:
+        raise NoAccessToken("The account that posted is not connected.", code="another_account")
     token = require_workspace_x_access_token(workspace, now=now, x=x)
     first = attempt.item.attempts.aggregate(first=Min("started_at"))["first"]
     pages = x.timeline(account.x_user_id, access_token=token, start_time=first - _CLOCK_SKEW)

@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
 def page() -> str:
     """The text of docs/STATES.md."""
-    order = list(State)
+    order: list[str] = State.values
     rows = []
     for name, move in MOVES.items():
         sources = ", ".join(sorted(move.sources, key=lambda state: order.index(state))).replace(

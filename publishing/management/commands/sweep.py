@@ -8,7 +8,6 @@ from django_q.tasks import async_task
 
 from publishing import services
 from workspaces.actors import Actor
-from x_integration.client import XClient
 
 
 class Command(BaseCommand):
@@ -18,7 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Sweep once, and print what was found."""
-        swept = services.sweep(x=XClient(), actor=Actor.command(), now=timezone.now())
+        swept = services.sweep(actor=Actor.command(), now=timezone.now())
         if swept.due:
             async_task("publishing.tasks.publish_due")
         self.stdout.write(str(swept))
