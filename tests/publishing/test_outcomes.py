@@ -1,11 +1,13 @@
 """What X's answer makes of an item: the design's table, from the wire to the row."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from publishing.models import QueueItem
+from publishing.services import claim_item
 from publishing.states import State
 from tests.worlds import attempts
 from workspaces.models import AuditEvent, Counter, SystemHold
@@ -22,21 +24,21 @@ SUMMON = "You can only reply to or quote posts where you are mentioned or are th
 DUPLICATE = "You are not allowed to create a Tweet with duplicate content."
 PREFIX = "https://api.twitter.com/2/problems/"
 
-RELEASED = {
+RELEASED: dict[str, dict[str, Any]] = {
     "rate_limited": problem(429),
     "usage_capped": problem(429, kind=f"{PREFIX}usage-capped"),
     "no_credits": problem(402, kind=f"{PREFIX}credits"),
     "client_forbidden": problem(403, kind=f"{PREFIX}client-forbidden"),
     "x_account": problem(403, "Your account is suspended and may not do this."),
 }
-FAILED = {
+FAILED: dict[str, dict[str, Any]] = {
     "invalid_request": problem(400, kind=f"{PREFIX}invalid-request"),
     "summon_rule": problem(403, SUMMON),
     "forbidden": problem(403, "Something that nobody has seen before."),
     "target_gone": problem(404, kind=f"{PREFIX}resource-not-found"),
     "x_422": problem(422),
 }
-DOUBTED = {
+DOUBTED: dict[str, dict[str, Any]] = {
     "x_500": problem(500),
     "x_503": {"kind": "html"},
     "x_404": {"kind": "status", "status": 404},
@@ -45,7 +47,7 @@ DOUBTED = {
     "duplicate_content": problem(403, DUPLICATE),
     "x_answer_lost": {"kind": "drop"},
 }
-DOUBTED_AFTER_POSTING = {
+DOUBTED_AFTER_POSTING: dict[str, dict[str, Any]] = {
     "x_answer_lost": {"kind": "lost_answer"},
     "x_502": {"kind": "status_after", "status": 502},
     "x_201": {"kind": "truncate"},
@@ -167,16 +169,12 @@ def test_a_claim_that_ran_out_sends_nothing(x, item, monkeypatch):
 
 
 def test_the_snapshot_is_sent_and_never_the_live_row(x, item, monkeypatch):
-    from publishing.services import publish
-
-    claim = publish.claim_item
-
     def claim_then_tamper(*args, **kwargs):
-        attempt = claim(*args, **kwargs)
+        attempt = claim_item(*args, **kwargs)
         QueueItem.objects.update(text="Tampered")
         return attempt
 
-    monkeypatch.setattr(publish, "claim_item", claim_then_tamper)
+    monkeypatch.setattr("publishing.services.publish.claim_item", claim_then_tamper)
     said = item.text
     x.publish(item)
     assert [post["text"] for post in x.machine_posts()] == [said]

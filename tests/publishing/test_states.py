@@ -1,6 +1,7 @@
 """The move table: every (state, move) pair, and its page."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -45,7 +46,7 @@ def _item(state: str) -> QueueItem:
 @pytest.mark.parametrize("state", State.values)
 def test_a_move_goes_from_its_sources_and_from_nowhere_else(state, move):
     item = _item(state)
-    changes = {"x_post_id": "1"} if "confirm" in move else {}
+    changes: dict[str, Any] = {"x_post_id": "1"} if "confirm" in move else {}
     target = ALLOWED[move].get(state)
     if target is None:
         with pytest.raises(WrongState, match=str(item)):
