@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.timesince import timesince
@@ -256,8 +256,6 @@ class QueueItemAdmin(MembersAdmin):
     ) -> HttpResponse:
         """The item's audit rows in place of the stock log, which knows nothing of services."""
         item = self.get_object(request, object_id)
-        if item is None:
-            raise Http404
         events = AuditEvent.objects.filter(chain=str(item.workspace_id), subject=item.subject)
         context = {"audit_events": events.order_by("seq"), **(extra_context or {})}
         return super().history_view(request, object_id, context)

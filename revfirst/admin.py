@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 
 
 class ReasonForm(ActionForm):
@@ -49,6 +49,15 @@ class MembersAdmin(ReadOnlyAdmin):
         """Another workspace's row is simply missing."""
         mine = {f"{self.memberships_path}__user": request.user}
         return super().get_queryset(request).filter(**mine)
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """The row; 404 where the stock page would send the person away with the id in a message."""
+        found = super().get_object(request, object_id, from_field)
+        if found is None:
+            raise Http404
+        return found
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Members see the app in the index."""

@@ -18,6 +18,7 @@ from workspaces import counters
 from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.models import AuditChain, AuditEvent, Workspace
+from workspaces.snapshots import one_snapshot
 
 GENESIS = "0" * 64
 
@@ -113,10 +114,7 @@ def verify() -> Iterator[Break | AuditChain]:
     After a changed row the check goes on from the row's stored hash, so that one change is one
     break. Reads in chunks on one snapshot: memory does not grow with history.
     """
-    with transaction.atomic():
-        transaction.get_connection().cursor().execute(
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-        )
+    with one_snapshot():
         heads = {head.name: head for head in AuditChain.objects.all()}
         stray = AuditEvent.objects.exclude(chain__in=heads).values_list("chain", "seq")
         for chain, seq in stray.order_by("chain", "seq").iterator():

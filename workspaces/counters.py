@@ -16,6 +16,7 @@ from django.db.models import F
 from django.db.models.fields.json import KT
 
 from workspaces.models import AuditEvent, Counter
+from workspaces.snapshots import one_snapshot
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,15 @@ class Difference:
 
 
 def compare() -> list[Difference]:
-    """Every counter that differs from the audit log, counters that no tally knows included."""
-    stored: Numbers = {
-        (row.chain, row.name, row.labels): row.value for row in Counter.objects.all()
-    }
-    counted = from_audit()
+    """Every counter that differs from the audit log, counters that no tally knows included.
+
+    Both are read of one moment, so that work that goes on meanwhile is no difference.
+    """
+    with one_snapshot():
+        stored: Numbers = {
+            (row.chain, row.name, row.labels): row.value for row in Counter.objects.all()
+        }
+        counted = from_audit()
     keys = sorted(stored.keys() | counted.keys())
     nothing = Decimal(0)
     return [

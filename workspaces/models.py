@@ -47,7 +47,11 @@ class Workspace(models.Model):
         ordering = ["slug"]
         constraints = [
             # The label of the numbers that belong to no workspace.
-            models.CheckConstraint(condition=~Q(slug="system"), name="workspace_slug_not_system"),
+            models.CheckConstraint(
+                condition=~Q(slug="system"),
+                name="workspace_slug_not_system",
+                violation_error_message="A workspace cannot be called system.",
+            ),
         ]
 
     def __str__(self) -> str:

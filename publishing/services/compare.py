@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from django.db.models.fields.json import KT
 from django.utils import timezone
 
+from publishing.models import PublishAttempt
+from publishing.states import Outcome
 from workspaces import counters
 from workspaces.models import AuditEvent, Counter, Workspace
+from workspaces.snapshots import one_snapshot
 from x_integration.client import XClient
 from x_integration.models import XAccount
-from x_integration.payloads import Post
+from x_integration.payloads import Post, normalised
 from x_integration.services import require_workspace_x_access_token
 
 # X names the client that made a post; these are the ones that people use.
@@ -31,25 +34,41 @@ class Legs:
 def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
     """Count the machine's publications by counter, audit and timeline.
 
-    Each post that the audit confirms must stand on the timeline, and each post there that no
-    person made must be in the audit. Raises NoAccessToken or XReadFailed.
+    What the audit confirmed must stand on the timeline, and what stands there and no person made
+    must be in the audit. The audit is read before and after the timeline, so that work that goes on
+    meanwhile is no difference; nor is the post of an attempt that is not settled yet. Raises
+    NoAccessToken, XUnauthorized or XReadFailed.
     """
-    confirmed = _confirmed_ids(workspace)
+    owed = _confirmed_ids(workspace)
     posts = {post.id: post for post in _machine_posts(workspace, x)}
-    counted = _counted(workspace)
+    with one_snapshot():
+        counted, confirmed, unsettled = (
+            _counted(workspace),
+            _confirmed_ids(workspace),
+            _unsettled(workspace),
+        )
+    stray = [
+        post_id for post_id in posts.keys() - confirmed if _content(posts[post_id]) not in unsettled
+    ]
     differences = [
-        *(
-            f"{post_id} is in the audit, but not on the timeline"
-            for post_id in confirmed - posts.keys()
-        ),
-        *(
-            f"{post_id} is on the timeline, but not in the audit"
-            for post_id in posts.keys() - confirmed
-        ),
+        *(f"{post_id} is in the audit, but not on the timeline" for post_id in owed - posts.keys()),
+        *(f"{post_id} is on the timeline, but not in the audit" for post_id in stray),
     ]
     if counted != len(confirmed):
         differences.append(f"the counters say {counted}, the audit {len(confirmed)}")
     return Legs(workspace.slug, counted, len(confirmed), len(posts), tuple(sorted(differences)))
+
+
+def _unsettled(workspace: Workspace) -> set[tuple[str, str]]:
+    """Target and text of what may have been sent and is not settled."""
+    outcomes = (Outcome.IN_FLIGHT, Outcome.UNKNOWN)
+    attempts = PublishAttempt.objects.filter(item__workspace=workspace, outcome__in=outcomes)
+    snapshots = attempts.values_list("snapshot", flat=True)
+    return {(sent["target"] or "", normalised(sent["text"])) for sent in snapshots}
+
+
+def _content(post: Post) -> tuple[str, str]:
+    return post.replied_to, normalised(post.text)
 
 
 def compare_counters() -> list[counters.Difference]:

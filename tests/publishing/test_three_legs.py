@@ -139,6 +139,15 @@ def test_what_a_person_posts_by_hand_is_no_difference(x, published):
     assert manage("compare_counters", env=env).returncode == 0
 
 
+def test_a_doubt_that_nobody_has_settled_yet_is_no_difference(x, published):
+    item, env = published
+    second = x.approved(item.workspace, by="rui")
+    x.fault("lost_answer")
+    assert x.publish(second).state == State.UNCONFIRMED
+    done = manage("compare_counters", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_an_unreachable_x_is_said_and_is_not_green(published):
     _, env = published
     done = manage("compare_counters", env={**env, "X_API_BASE_URL": "http://127.0.0.1:1"})

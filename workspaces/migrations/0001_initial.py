@@ -265,6 +265,7 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(("slug", "system"), _negated=True),
                         name="workspace_slug_not_system",
+                        violation_error_message="A workspace cannot be called system.",
                     )
                 ],
             },
