@@ -1,0 +1,292 @@
+"""PostgreSQL and Valkey for demo, tests and benchmarks: found or started, used, stopped.
+
+    with embedded.start(var_dir, durable=True) as servers:
+        servers.database_url, servers.redis_url
+
+Where the environment names a server, that one is used. Otherwise the wheel's programs are started,
+or the machine's own, on loopback and behind a generated password. What is needed to find them
+again stands in `var/servers.json`: folder, password, ports and processes. A server left over from a
+killed run is stopped before a new one starts.
+
+Their data lies under var/. Root's servers run as an unprivileged user, to whom var/ is closed: theirs
+lies in a folder of this checkout's own below /var/lib.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM
+from types import TracebackType
+from typing import IO, Any, Self
+
+from revfirst import local_postgres, processes, programs
+from revfirst.local_postgres import LocalPostgres
+from revfirst.local_server import LocalServer, PortTaken, ServerError
+from revfirst.local_valkey import LocalValkey
+from revfirst.processes import Account, Identity
+from revfirst.records import read_record, write_record
+
+__all__ = ["ServerError", "Servers", "discard", "read_state", "start", "write_state"]
+
+ROOTS_FOLDER = Path("/var/lib/revfirst")
+STATE_FILE, RECORD_FILE, LOCK_FILE = "embedded.json", "servers.json", "servers.lock"
+
+
+# --- What other processes read ------------------------------------------------------------------
+
+
+def read_state(var_dir: Path) -> dict[str, str]:
+    """The addresses of what runs in this checkout; empty when nothing does.
+
+    Keys: `database_url`, `redis_url`, `x_base_url`, `web_base_url`. Raises OSError, ValueError.
+    """
+    return {name: str(value) for name, value in read_record(var_dir / STATE_FILE).items()}
+
+
+def write_state(var_dir: Path, state: Mapping[str, str]) -> None:
+    """Publish the addresses; an empty state takes them back."""
+    if state:
+        write_record(var_dir / STATE_FILE, state)
+    else:
+        (var_dir / STATE_FILE).unlink(missing_ok=True)
+
+
+# --- Starting and stopping ----------------------------------------------------------------------
+
+
+@dataclass
+class Servers:
+    """The two addresses, and the servers behind them that are ours to stop."""
+
+    database_url: str = field(repr=False)  # both hold a password
+    redis_url: str = field(repr=False)
+    own: list[LocalServer] = field(default_factory=list)  # in the order in which they are stopped
+    _var_dir: Path | None = None
+    _lock: IO[bytes] | None = None
+
+    def restart(self, server: LocalServer) -> None:
+        """Start a server that died once more, at the same address. Raises ServerError."""
+        server.stop()
+        server.start(server.port)
+        self.remember()
+
+    def remember(self) -> None:
+        """Keep ports and processes for the next run to recognise."""
+        if self._var_dir is None:
+            return
+        record = read_record(self._var_dir / RECORD_FILE)
+        for server in self.own:
+            identity = server.identity
+            started = {"pid": identity.pid, "started": identity.started} if identity else {}
+            record[server.name] = {"port": server.port, **started}
+        write_record(self._var_dir / RECORD_FILE, record)
+
+    def stop(self) -> None:
+        """Stop what was started here, Valkey before PostgreSQL; safe to call twice."""
+        while self.own:
+            self.own[0].stop()
+            self.own.pop(0)
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def start(var_dir: Path, *, durable: bool, env: Mapping[str, str] = os.environ) -> Servers:
+    """Find or start both servers; `durable=False` is for tests that may lose data in a crash.
+
+    Raises ServerError, whose text is one sentence for the person at the terminal.
+    """
+    servers = Servers(env.get("DATABASE_URL", ""), env.get("REDIS_URL", ""))
+    if servers.database_url and servers.redis_url:
+        return servers
+    try:
+        var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        servers._lock, servers._var_dir = _lock(var_dir), var_dir
+        _start_missing(servers, var_dir, durable=durable, env=env)
+    except OSError as error:
+        servers.stop()
+        raise ServerError(
+            f"{error.filename or var_dir} cannot be used: {error.strerror}."
+        ) from None
+    except ValueError as error:  # a damaged record
+        servers.stop()
+        raise ServerError(f"{error}.") from None
+    except BaseException:
+        servers.stop()
+        raise
+    return servers
+
+
+def discard(var_dir: Path) -> None:
+    """Stop what a dead run left in `var_dir` and remove its servers' data. Raises ServerError."""
+    with suppress(FileNotFoundError), _lock(var_dir):
+        record = read_record(var_dir / RECORD_FILE)
+        if "home" in record:
+            _stop_leftovers(record, Path(record["home"]))
+            for name in ("postgres", "valkey", "programs"):
+                shutil.rmtree(Path(record["home"]) / name, ignore_errors=True)
+            if Path(record["home"]) != var_dir:
+                shutil.rmtree(record["home"], ignore_errors=True)
+            (var_dir / RECORD_FILE).unlink(missing_ok=True)
+
+
+def _start_missing(
+    servers: Servers, var_dir: Path, *, durable: bool, env: Mapping[str, str]
+) -> None:
+    account = Account.unprivileged()
+    record = _record(var_dir, account)
+    home = Path(record["home"])
+    _stop_leftovers(record, home)
+    about = {"account": account, "password": record["password"]}
+    if not servers.database_url:
+        folder = _server_folder(home / "postgres", account)
+        found = _fitting_programs(env, home, folder, account)
+        postgres = LocalPostgres(
+            found, folder=folder, log=_fresh_log(var_dir, "postgres"), durable=durable, **about
+        )
+        _start(servers, postgres, record)
+        servers.database_url = postgres.url
+    if not servers.redis_url:
+        program = programs.valkey_program(env, home=home, account=account)
+        if program is None:
+            raise ServerError(
+                "No Valkey was found: run 'make demo', which installs one, install Valkey or Redis, "
+                "or set REDIS_URL."
+            )
+        folder = _server_folder(home / "valkey", account)
+        valkey = LocalValkey(program, folder=folder, log=_fresh_log(var_dir, "valkey"), **about)
+        _start(servers, valkey, record)
+        servers.redis_url = valkey.url
+
+
+def _start(servers: Servers, server: LocalServer, record: Mapping[str, Any]) -> None:
+    """Start on the port of the last run, or on another; ports are lost to races, so try again."""
+    last = record.get(server.name, {}).get("port")
+    for port in processes.ports(*([last] if last else [])):
+        with suppress(PortTaken):
+            server.start(port)
+            servers.own.insert(0, server)
+            servers.remember()
+            return
+    raise ServerError(f"{server.name} found no free port on {processes.LOOPBACK}.")
+
+
+def _fitting_programs(
+    env: Mapping[str, str], home: Path, folder: Path, account: Account | None
+) -> programs.PostgresPrograms:
+    """The best PostgreSQL here, or the best of the version that made the existing data."""
+    made_by, seen = local_postgres.data_major(folder), []
+    for found in programs.postgres_programs(env, home=home, account=account):
+        if made_by in (None, found.major):
+            return found
+        seen.append(str(found.major))
+    if seen:
+        raise ServerError(
+            f"{folder} holds data of PostgreSQL {made_by}, and this machine offers "
+            f"{' and '.join(seen)}: install PostgreSQL {made_by}, or remove that folder to begin anew."
+        )
+    if forced := env.get("REVFIRST_POSTGRES_BIN"):
+        raise ServerError(
+            f"REVFIRST_POSTGRES_BIN names {forced}, where no PostgreSQL "
+            f"{programs.OLDEST_POSTGRES} or newer runs."
+        )
+    raise ServerError(
+        "No PostgreSQL was found: run 'make demo', which installs one, install PostgreSQL "
+        f"{programs.OLDEST_POSTGRES} or newer, or set DATABASE_URL."
+    )
+
+
+# --- Folders, records, leftovers ----------------------------------------------------------------
+
+
+def _lock(var_dir: Path) -> IO[bytes]:
+    """Hold the servers of `var_dir`; the kernel lets go when we die. Raises ServerError, OSError."""
+    file = os.fdopen(os.open(var_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise ServerError(f"The servers of {var_dir} are in use by another run.") from None
+    return file
+
+
+def _record(var_dir: Path, account: Account | None) -> dict[str, Any]:
+    """What is known of this checkout's servers; made at the first start."""
+    record = read_record(var_dir / RECORD_FILE)
+    if "home" in record and Path(record["home"]).is_dir():
+        return record
+    reachable = account is None or account.can_enter(var_dir)
+    home = var_dir.resolve() if reachable else _home_for_root(var_dir)
+    record = {"home": str(home), "password": secrets.token_urlsafe(24)}
+    write_record(var_dir / RECORD_FILE, record)
+    return record
+
+
+def _home_for_root(var_dir: Path) -> Path:
+    """A new folder for this checkout's servers where an unprivileged user can read.
+
+    Its name begins with a mark of the checkout, so that what a deleted var/ left behind, which
+    nobody has the password of any more, goes when the checkout makes a new one.
+    """
+    mark = hashlib.sha256(os.fsencode(var_dir.resolve())).hexdigest()[:12]
+    try:
+        ROOTS_FOLDER.mkdir(mode=0o711, parents=True, exist_ok=True)
+        ROOTS_FOLDER.chmod(0o711)
+    except OSError:  # a read-only system: the temporary folder will do
+        home = Path(tempfile.mkdtemp(prefix="revfirst-"))
+    else:
+        found = ROOTS_FOLDER.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0:
+            raise ServerError(f"{ROOTS_FOLDER} does not belong to root.")
+        for old in ROOTS_FOLDER.glob(f"{mark}-*"):
+            _stop_leftovers({}, old)
+            shutil.rmtree(old, ignore_errors=True)
+        home = Path(tempfile.mkdtemp(dir=ROOTS_FOLDER, prefix=f"{mark}-"))
+    home.chmod(0o711)  # programs inside are for the server's user to find, names not for listing
+    return home
+
+
+def _server_folder(folder: Path, account: Account | None) -> Path:
+    """A server's own folder, closed to everybody but the user under whom it runs."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if account:
+        os.chown(folder, account.uid, account.gid)
+    return folder
+
+
+def _stop_leftovers(record: Mapping[str, Any], home: Path) -> None:
+    """Stop the servers of a run that was killed. Raises ServerError when one does not go."""
+    postgres = local_postgres.leftover(home / "postgres")
+    if postgres and not processes.end(postgres, (SIGINT, 10), (SIGQUIT, 5), (SIGKILL, 5)):
+        raise ServerError(f"A PostgreSQL of an earlier run (process {postgres.pid}) does not stop.")
+    known = record.get(LocalValkey.name, {})
+    valkey = Identity(known.get("pid", 0), known.get("started", ""))
+    if known.get("pid") and not processes.end(valkey, (SIGTERM, 5), (SIGKILL, 5)):
+        raise ServerError(f"A Valkey of an earlier run (process {valkey.pid}) does not stop.")
+
+
+def _fresh_log(var_dir: Path, name: str) -> Path:
+    """The server's log, with the one of the last run kept beside it."""
+    log = var_dir / "log" / f"{name}.log"
+    if log.exists():
+        log.replace(log.with_suffix(".log.1"))
+    return log
