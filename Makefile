@@ -1,0 +1,52 @@
+# The commands of this repository; `make help` lists them. Options travel in ARGS:
+#   make demo ARGS=--once        make test ARGS="-k approve"
+.DEFAULT_GOAL := help
+.SILENT:
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+export VENV
+python := $(VENV)/bin/python
+apps := revfirst workspaces x_integration publishing control
+sets := base demo test dev
+
+.PHONY: help demo test lint format requirements clean
+
+help: ## list the commands
+	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## run the whole system here, with a local X; Ctrl-C stops it (ARGS=--once: one round, then end)
+	deploy/make-env demo
+	exec $(python) manage.py demo $(ARGS)
+
+test: ## run the tests on PostgreSQL and Valkey of their own (ARGS go to pytest)
+	deploy/make-env dev
+	exec $(python) -m pytest $(ARGS)
+
+lint: ## check style, types, import order, settings and migrations
+	deploy/make-env dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(python) -m mypy $(apps) tests manage.py
+	$(VENV)/bin/lint-imports
+	# There need be no database: what makemigrations compares is code.
+	$(python) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(python) manage.py check
+
+format: ## write the code in its one style
+	deploy/make-env dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+requirements: ## pin requirements/*.in, with hashes, into requirements/*.txt
+	deploy/make-env dev
+	for set in $(sets); do \
+		$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+			--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" \
+			--output-file requirements/$$set.txt requirements/$$set.in || exit; \
+	done
+
+clean: ## remove the environment, the caches and the demo's data
+	if [ -x $(python) ]; then $(python) -m revfirst.demo --forget; fi
+	rm -rf var $(VENV) staticfiles .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

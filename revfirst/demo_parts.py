@@ -1,0 +1,158 @@
+"""What the demo consists of: the commands, their environment, their order at the end."""
+
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from revfirst.embedded import ServerError, Servers
+from revfirst.local_server import LocalServer
+from revfirst.processes import LOOPBACK, Identity
+from revfirst.supervisor import Child, GaveUp
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+STOP_ORDER = ("web", "worker", "simulator", "Valkey", "PostgreSQL")
+WORKER_PATIENCE = 20.0  # seconds for the task in hand; the rows survive a worker that is cut off
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where web and simulator listen."""
+
+    web_port: int
+    simulator_port: int
+
+    @property
+    def web(self) -> str:
+        return f"http://{LOOPBACK}:{self.web_port}"
+
+    @property
+    def simulator(self) -> str:
+        return f"http://{LOOPBACK}:{self.simulator_port}"
+
+    def as_state(self, servers: Servers) -> dict[str, str]:
+        """What other commands in this checkout need to know."""
+        return {
+            "database_url": servers.database_url,
+            "redis_url": servers.redis_url,
+            "x_base_url": self.simulator,
+            "web_base_url": self.web,
+        }
+
+
+# --- Environment --------------------------------------------------------------------------------
+
+
+def environment(
+    base: Mapping[str, str], var_dir: Path, where: Addresses, secrets: Mapping[str, str]
+) -> dict[str, str]:
+    """The environment of every part but for the servers' addresses: X is always the simulator."""
+    return {
+        **base,
+        "DJANGO_SETTINGS_MODULE": "revfirst.settings",
+        "ENVIRONMENT": "development",
+        "PYTHONUNBUFFERED": "1",
+        "REVFIRST_VAR_DIR": str(var_dir),
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics_folder(var_dir)),
+        "APP_PUBLIC_BASE_URL": where.web,
+        "WEB_BIND": f"{LOOPBACK}:{where.web_port}",
+        "WEB_CONCURRENCY": "1",
+        "X_API_BASE_URL": where.simulator,
+        "X_WEB_BASE_URL": where.simulator,
+        "X_AUTHORIZE_URL": f"{where.simulator}/i/oauth2/authorize",
+        "X_TOKEN_URL": f"{where.simulator}/2/oauth2/token",
+        "X_REVOKE_URL": f"{where.simulator}/2/oauth2/revoke",
+        "X_REDIRECT_URI": f"{where.web}/integrations/x/oauth/callback",
+        "X_CLIENT_ID": "revfirst-demo",
+        "X_CLIENT_SECRET": secrets["X_CLIENT_SECRET"],
+    }
+
+
+def with_servers(env: Mapping[str, str], servers: Servers) -> dict[str, str]:
+    return {**env, "DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+
+
+def metrics_folder(var_dir: Path) -> Path:
+    return var_dir / "prometheus"
+
+
+def log(var_dir: Path, name: str) -> Path:
+    return var_dir / "log" / f"{name}.log"
+
+
+# --- Parts --------------------------------------------------------------------------------------
+
+
+def web(var_dir: Path, env: Mapping[str, str]) -> Child:
+    command = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "revfirst.wsgi:application"]
+    return _child("web", command, var_dir, env)
+
+
+def worker(var_dir: Path, env: Mapping[str, str]) -> Child:
+    return _child("worker", ["manage.py", "qcluster"], var_dir, env, patience=WORKER_PATIENCE)
+
+
+def simulator(var_dir: Path, env: Mapping[str, str], where: Addresses) -> Child:
+    command = ["-m", "x_integration.simulator", "--host", LOOPBACK]
+    command += ["--port", str(where.simulator_port), "--state", str(var_dir / "x_simulator")]
+    return _child("simulator", command, var_dir, env)
+
+
+def command(var_dir: Path, env: Mapping[str, str], name: str, *, shown: bool) -> Child:
+    """A management command that comes to an end by itself."""
+    return _child(name, ["manage.py", name], var_dir, env, shown=shown)
+
+
+def _child(
+    name: str,
+    arguments: list[str],
+    var_dir: Path,
+    env: Mapping[str, str],
+    *,
+    patience: float = 10.0,
+    shown: bool = False,
+) -> Child:
+    return Child(
+        name=name,
+        command=[sys.executable, *arguments],
+        env=env,
+        cwd=BASE_DIR,
+        log=log(var_dir, name),
+        patience=patience,
+        shown=shown,
+    )
+
+
+class ServerPart:
+    """One of our own servers, as the supervisor sees it. It keeps its own records."""
+
+    identity: Identity | None = None
+
+    def __init__(self, servers: Servers, server: LocalServer) -> None:
+        self.servers, self.server = servers, server
+        self.name, self.log = server.name, server.log
+
+    def start(self) -> None:
+        try:
+            self.servers.restart(self.server)
+        except ServerError as error:
+            raise GaveUp(str(error)) from None
+
+    def is_alive(self) -> bool:
+        return self.server.is_alive()
+
+    def stop(self, hurried: Callable[[], bool]) -> None:
+        self.server.stop()
+
+
+def answers(base_url: str, path: str) -> bool:
+    """Whether a GET is answered with 200. By hand: an HTTP library would stay in memory."""
+    port = int(base_url.rsplit(":", 1)[1])
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=5) as connection:
+            request = f"GET {path} HTTP/1.0\r\nHost: {LOOPBACK}:{port}\r\n\r\n"
+            connection.sendall(request.encode())
+            return b" 200 " in connection.makefile("rb").readline()
+    except OSError:
+        return False
