@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,8 @@ _ACCOUNT_TYPES = {
     "oauth1-permissions",
     "not-authorized-for-client",
 }
-_ACCOUNT_WORDS = ("suspended", "locked", "required scope", "missing scope", "oauth2 scope")
+# Whole words: an author who has blocked us is no reason to hold the account.
+_ACCOUNT_WORDS = re.compile(r"\b(suspended|locked|required scope|missing scope|oauth2 scope)\b")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def _forbidden(problem: Problem) -> WriteError:
         return XRejected(_says(problem), code="summon_rule")
     if "duplicate content" in words:
         return XOutcomeUnknown(_says(problem), code="duplicate_content")
-    if problem.type in _ACCOUNT_TYPES or any(text in words for text in _ACCOUNT_WORDS):
+    if problem.type in _ACCOUNT_TYPES or _ACCOUNT_WORDS.search(words):
         code = problem.type.replace("-", "_") if problem.type in _ACCOUNT_TYPES else "x_account"
         return XNotSent(_says(problem), code=code, counts=False, holds_account=True)
     return XRejected(_says(problem), code="forbidden")

@@ -8,14 +8,15 @@ redirect, and begins with `outside_transaction()`.
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import requests
 from django.conf import settings
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from revfirst.db import outside_transaction
 from x_integration.answers import Problem, write_error
@@ -27,13 +28,16 @@ from x_integration.errors import (
     XReadFailed,
     XUnauthorized,
 )
-from x_integration.payloads import FIELDS, Page, parse_page
+from x_integration.payloads import FIELDS, POST_ID, Page, parse_page, storable
+from x_integration.transport import Flight, Transport, in_flight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5, 20, 25
 MAX_BODY_BYTES = 8_000_000
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_LONGEST_LIFE_SECONDS = 366 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,15 @@ class XClient:
     """X over HTTP. One instance per thread: a `requests.Session` keeps its connections."""
 
     def __init__(self, session: requests.Session | None = None) -> None:
-        """`session` is for tests and pools; it is told to read no proxies or .netrc."""
+        """`session` is for tests and pools; it is told to read no proxies or .netrc.
+
+        It keeps no cookies either: one client speaks for many accounts.
+        """
         self._session = session or requests.Session()
         self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, Transport())
 
     def create_post(
         self, text: str, *, in_reply_to: str | None, access_token: str, begin_before: float
@@ -77,12 +87,12 @@ class XClient:
         body: dict[str, Any] = {"text": text}
         if in_reply_to:
             body["reply"] = {"in_reply_to_tweet_id": in_reply_to}
-        if time.monotonic() >= begin_before:
-            raise XNotSent("The claim ran out before the request began.", code="claim_ran_out")
+        flight = Flight(time.monotonic() + TOTAL_SECONDS, begin_before)
+        flight.check_can_begin()
         try:
-            answer = self._call("POST", "/2/tweets", token=access_token, json=body)
+            answer = self._call("POST", "/2/tweets", token=access_token, flight=flight, json=body)
         except requests.RequestException as error:
-            raise _lost_write(error) from None
+            raise _lost_write(error, flight) from None
         post_id = _created_id(answer)
         if post_id is None:
             raise write_error(Problem.of(answer.status, answer.json, answer.headers, answer.body))
@@ -90,10 +100,12 @@ class XClient:
 
     def me(self, access_token: str) -> tuple[str, str]:
         """The id and the username of the account that the token belongs to. Raises XReadFailed."""
-        data = self._read("/2/users/me", access_token).get("data") or {}
-        if not isinstance(data, dict) or not data.get("id") or not data.get("username"):
+        data = self._read("/2/users/me", access_token).get("data")
+        known = data if isinstance(data, dict) else {}
+        user_id, username = str(known.get("id", "")), str(known.get("username", ""))
+        if not POST_ID.fullmatch(user_id) or not re.fullmatch(r"\w{1,50}", username):
             raise XReadFailed("X did not say whose token this is.")
-        return str(data["id"]), str(data["username"])
+        return user_id, username
 
     def mentions(
         self, user_id: str, *, access_token: str, since_id: str = "", most: int = 800
@@ -120,7 +132,7 @@ class XClient:
         }
         answer = self._token_call(settings.X_TOKEN_URL, form)
         if answer.status != 200:
-            raise ConnectFailed(f"X did not accept the code ({_oauth_error(answer)}).")
+            raise ConnectFailed(f"X did not accept the code ({_oauth_error(answer, form)}).")
         return _token_pair(answer)
 
     def refresh_token(self, refresh_token: str) -> TokenPair:
@@ -133,25 +145,28 @@ class XClient:
         answer = self._token_call(settings.X_TOKEN_URL, form)
         if answer.status == 200:
             return _token_pair(answer)
-        said = _oauth_error(answer)
+        said = _oauth_error(answer, form)
         if answer.status == 400 and ("invalid_grant" in said or "token was invalid" in said):
             raise XGrantRefused(f"X refused the refresh token ({said}).")
         raise XReadFailed(f"X did not renew the tokens ({said}).", code=f"x_token_{answer.status}")
 
     def revoke_token(self, token: str) -> None:
         """Tell X that the token is no longer used. Raises XReadFailed."""
-        answer = self._token_call(settings.X_REVOKE_URL, {"token": token})
+        form = {"token": token}
+        answer = self._token_call(settings.X_REVOKE_URL, form)
         if answer.status != 200:
-            raise XReadFailed(f"X did not revoke ({_oauth_error(answer)}).")
+            raise XReadFailed(f"X did not revoke ({_oauth_error(answer, form)}).")
 
     def _pages(self, path: str, params: dict[str, str], token: str, most: int) -> Iterator[Page]:
         query, seen = {**params, **FIELDS[settings.X_FIELD_DIALECT]}, 0
         while True:
             page = parse_page(self._read(path, token, query))
             yield page
-            seen += len(page.posts)
+            seen += max(len(page.posts), 1)  # so that empty pages come to an end too
             if not page.next_token or seen >= most:
                 return
+            if page.next_token == query.get("pagination_token"):
+                raise XReadFailed("X sent a page that leads to itself.", code="x_broken_page")
             query["pagination_token"] = page.next_token
 
     def _read(self, path: str, token: str, params: dict[str, str] | None = None) -> Any:
@@ -180,29 +195,31 @@ class XClient:
         headers = {"Authorization": f"Bearer {token}"}
         return self._send(method, settings.X_API_BASE_URL + path, headers=headers, **parts)
 
-    def _send(self, method: str, url: str, **parts: Any) -> Answer:
+    def _send(self, method: str, url: str, *, flight: Flight | None = None, **parts: Any) -> Answer:
         """One request and its whole answer within the deadline."""
-        deadline = time.monotonic() + TOTAL_SECONDS
-        with self._session.request(
-            method,
-            url,
-            timeout=(CONNECT_SECONDS, READ_SECONDS),
-            allow_redirects=False,
-            stream=True,
-            **parts,
-        ) as response:
+        with (
+            in_flight(flight or Flight(time.monotonic() + TOTAL_SECONDS)),
+            self._session.request(
+                method,
+                url,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,
+                stream=True,
+                **parts,
+            ) as response,
+        ):
             body = b""
             for chunk in response.iter_content(65_536):
                 body += chunk
-                if time.monotonic() > deadline or len(body) > MAX_BODY_BYTES:
-                    raise requests.Timeout("The answer took too long or is too large.")
+                if len(body) > MAX_BODY_BYTES:
+                    raise requests.RequestException("The answer is too large.")
             return Answer(response.status_code, _json(body), response.headers, body)
 
 
 def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -210,38 +227,56 @@ def _created_id(answer: Answer) -> str | None:
     if not 200 <= answer.status < 300 or not isinstance(answer.json, dict):
         return None
     data = answer.json.get("data")
-    post_id = data.get("id") if isinstance(data, dict) else None
-    return str(post_id) if post_id else None
+    post_id = str(data.get("id")) if isinstance(data, dict) else ""
+    return post_id if POST_ID.fullmatch(post_id) else None
 
 
-def _lost_write(error: requests.RequestException) -> XNotSent | XOutcomeUnknown:
-    """No answer: proven not sent when there never was a connection, else unknown."""
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(reason, NewConnectionError | ConnectTimeoutError):  # DNS and refusal included
+def _lost_write(error: requests.RequestException, flight: Flight) -> XNotSent | XOutcomeUnknown:
+    """No answer: proven not sent when it ended before the request began (DNS, refusal, TLS)."""
+    if flight.unsent:
         return XNotSent("X could not be reached.", code="x_unreachable")
     return XOutcomeUnknown(f"The answer was lost ({type(error).__name__}).", code="x_answer_lost")
 
 
 def _token_pair(answer: Answer) -> TokenPair:
-    """The granted pair; `expires_in` may come as text, a refresh token may be missing or blank."""
+    """The granted pair; `expires_in` may come as text, a refresh token may be missing or blank.
+
+    What is no token is never stored, and nothing beside the tokens may keep a pair from being
+    stored: the one before it is spent.
+    """
     body = answer.json if isinstance(answer.json, dict) else {}
-    try:
-        access, seconds = str(body["access_token"]).strip(), int(body.get("expires_in") or 7200)
-    except (KeyError, ValueError, TypeError):
-        raise XReadFailed("X granted tokens that cannot be read.", code="x_token_broken") from None
-    if not access:
-        raise XReadFailed("X granted a blank token.", code="x_token_broken")
+    access = _token(body.get("access_token"))
+    if access is None:
+        raise XReadFailed("X granted tokens that cannot be read.", code="x_token_broken")
     return TokenPair(
         access_token=access,
-        refresh_token=str(body.get("refresh_token") or "").strip() or None,
-        expires_in=timedelta(seconds=seconds),
-        scope=str(body.get("scope") or ""),
-        token_type=str(body.get("token_type") or "bearer"),
+        refresh_token=_token(body.get("refresh_token")),
+        expires_in=_life(body.get("expires_in")),
+        scope=str(storable(str(body.get("scope") or "")))[:500],
+        token_type=str(storable(str(body.get("token_type") or "bearer")))[:20],
     )
 
 
-def _oauth_error(answer: Answer) -> str:
-    """X's own words, cut: `400 invalid_request: Value passed for the token was invalid.`"""
+def _token(value: Any) -> str | None:
+    """A token, or None when it is missing, blank or nothing that a header could carry."""
+    token = value.strip() if isinstance(value, str) else ""
+    return token if _TOKEN.fullmatch(token) else None
+
+
+def _life(value: Any) -> timedelta:
+    """How long an access token lives; two hours, as X documents, when X does not say it."""
+    text = str(value)
+    seconds = int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else 0
+    return timedelta(seconds=min(seconds or 7200, _LONGEST_LIFE_SECONDS))
+
+
+def _oauth_error(answer: Answer, form: Mapping[str, str]) -> str:
+    """X's own words, cut: `400 invalid_request: Value passed for the token was invalid.`
+
+    What we sent is taken out of them: it may be a code or a token.
+    """
     body = answer.json if isinstance(answer.json, dict) else {}
-    words = [str(body[key])[:120] for key in ("error", "error_description") if body.get(key)]
-    return f"{answer.status} {': '.join(words)}".strip()
+    said = [str(body[key]) for key in ("error", "error_description") if body.get(key)]
+    for name in form.keys() & {"code", "code_verifier", "refresh_token", "token"}:
+        said = [words.replace(form[name], "[hidden]") for words in said]
+    return f"{answer.status} {': '.join(words[:120] for words in said)}".strip()

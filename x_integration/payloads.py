@@ -5,6 +5,7 @@ bilingually and requests speak the configured dialect. Unknown fields are ignore
 """
 
 import html
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from x_integration.errors import XReadFailed
 
 _LEADING_MENTIONS = re.compile(r"^(?:@\w{1,50}\s+)+")
 _SCHEME = re.compile(r"\bhttps?://", re.IGNORECASE)
-_POST_ID = re.compile(r"[0-9]{1,19}")
+POST_ID = re.compile(r"[0-9]{1,19}")
 
 FIELDS = {
     "legacy": {
@@ -67,10 +68,14 @@ class Page:
 def parse_page(body: Any) -> Page:
     """Read a page of posts. Raises XReadFailed when any part of it cannot be trusted."""
     try:
-        included = _included(body)
-        posts = tuple(_post(item, *included) for item in body.get("data", []))
-        token = body.get("meta", {}).get("next_token") or ""
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        whole = storable(body)
+        items, meta = whole.get("data", []), whole["meta"]  # X's problems have no meta
+        if not isinstance(items, list):
+            raise TypeError("data is not a list")
+        included = _included(whole)
+        posts = tuple(_post(item, *included) for item in items)
+        token = meta.get("next_token") or ""
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise XReadFailed(
             f"X sent a page that cannot be read ({type(error).__name__}).", code="x_broken_page"
         ) from None
@@ -89,7 +94,7 @@ def _post(item: dict[str, Any], names: dict[str, str], authors: dict[str, str]) 
     references = item.get("referenced_tweets") or item.get("referenced_posts") or []
     referenced = {str(ref["type"]): str(ref["id"]) for ref in references}
     mentions = (item.get("entities") or {}).get("mentions") or []
-    if not _POST_ID.fullmatch(item["id"]) or not _POST_ID.fullmatch(item["author_id"]):
+    if not POST_ID.fullmatch(item["id"]) or not POST_ID.fullmatch(item["author_id"]):
         raise ValueError("an id is not a number")
     posted_at = datetime.fromisoformat(item["created_at"])
     if posted_at.tzinfo is None:
@@ -105,31 +110,35 @@ def _post(item: dict[str, Any], names: dict[str, str], authors: dict[str, str]) 
         mentioned=tuple((str(m.get("id") or ""), str(m["username"])) for m in mentions),
         referenced=referenced,
         quoted_author_id=authors.get(referenced.get("quoted", ""), ""),
-        raw=storable(item),
+        raw=item,
     )
 
 
 def _long_text(item: dict[str, Any]) -> str:
-    """The text with t.co links expanded and entities unescaped; a note's text when it is long."""
+    """The text with entities unescaped and t.co links expanded; a note's text when it is long.
+
+    In this order: only X's text is escaped, the addresses are not.
+    """
     note = item.get("note_tweet") or item.get("note_post") or {}
     text = note.get("text") or item["text"]
     if not isinstance(text, str):
         raise TypeError("text is not text")
+    text = html.unescape(text)
     entities = note.get("entities") or item.get("entities") or {}
     for url in entities.get("urls") or []:
         text = text.replace(str(url["url"]), str(url.get("expanded_url") or url["url"]))
-    return str(storable(html.unescape(text)))
+    return text
 
 
 def storable(value: Any) -> Any:
-    """`value` without what PostgreSQL cannot keep: NULs, and surrogates without their partner."""
+    """`value` without what PostgreSQL cannot keep: NULs, halves of surrogate pairs, infinities."""
     if isinstance(value, str):
         return value.replace("\x00", "").encode("utf-8", "replace").decode()
     if isinstance(value, dict):
         return {storable(key): storable(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [storable(inner) for inner in value]
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def normalised(text: str) -> str:

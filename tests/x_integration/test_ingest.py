@@ -1,0 +1,266 @@
+"""Reading what people say: a run is stored whole, or not at all."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from tests.factories import WorkspaceFactory, XAccountFactory
+from tests.worlds import WORKER
+from workspaces.models import AuditEvent
+from x_integration.client import XClient
+from x_integration.errors import NoAccessToken, XReadFailed, XUnauthorized
+from x_integration.models import SourcePost, XAccount
+from x_integration.services import ingest_mentions
+
+MENTIONS = "/2/users/{id}/mentions"
+
+
+@pytest.fixture
+def cafe(x):
+    """A connected workspace."""
+    return x.connected("cafe")
+
+
+def mark(workspace):
+    return XAccount.objects.get(workspace=workspace).mentions_seen_until
+
+
+def hear(x, workspace, count):
+    return [x.mention(workspace)["id"] for _ in range(count)]
+
+
+def page_with(*posts, **meta):
+    """A body in which these posts are somebody's mentions."""
+    whole = [
+        {
+            "text": "hi",
+            "author_id": "77",
+            "created_at": "2026-11-01T12:00:00.000Z",
+            **post,
+        }
+        for post in posts
+    ]
+    return {"data": whole, "meta": {"result_count": len(whole), **meta}}
+
+
+# --- what is stored -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", ["legacy", "new"])
+def test_a_mention_is_stored_as_it_was_said(x, cafe, settings, dialect):
+    settings.X_FIELD_DIALECT = dialect
+    said = x.mention(cafe, "@cafe é &  <3 see https://example.com/a?b=1&copy=2 😀", by="lia")
+    x.ingest(cafe)
+    stored = SourcePost.objects.get()
+    assert (stored.x_post_id, stored.author_username) == (said["id"], "lia")
+    assert stored.text == "@cafe é &  <3 see https://example.com/a?b=1&copy=2 😀"
+    assert (stored.eligibility, stored.eligibility_reason) == ("summoned", "mentions_us")
+    assert abs(stored.posted_at - timezone.now()) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("dialect", ["legacy", "new"])
+def test_more_than_two_pages_are_stored_to_the_last_post(x, cafe, settings, dialect):
+    settings.X_FIELD_DIALECT = dialect
+    said = hear(x, cafe, 251)
+    assert x.ingest(cafe) == 251
+    assert set(SourcePost.objects.values_list("x_post_id", flat=True)) == set(said)
+    assert len(x.calls("GET", f"/2/users/{cafe.x_account.x_user_id}/mentions")) == 3
+
+
+def test_a_second_run_stores_nothing(x, cafe):
+    hear(x, cafe, 3)
+    assert (x.ingest(cafe), x.ingest(cafe)) == (3, 0)
+    assert SourcePost.objects.count() == 3
+
+
+def test_a_second_run_that_meets_the_same_posts_leaves_them_alone(x, cafe):
+    hear(x, cafe, 3)
+    x.ingest(cafe)
+    before = list(SourcePost.objects.values())
+    XAccount.objects.update(mentions_seen_until="")
+    assert x.ingest(cafe) == 0
+    assert list(SourcePost.objects.values()) == before
+
+
+def test_a_run_stores_only_what_is_new(x, cafe):
+    hear(x, cafe, 2)
+    x.ingest(cafe)
+    hear(x, cafe, 3)
+    assert x.ingest(cafe) == 3
+    assert SourcePost.objects.count() == 5
+
+
+def test_the_mark_is_the_newest_post(x, cafe):
+    said = hear(x, cafe, 3)
+    x.ingest(cafe)
+    assert mark(cafe) == said[-1]
+
+
+def test_the_newest_post_is_the_greatest_number_and_not_the_last_text(x, cafe):
+    body = page_with({"id": "9"}, {"id": "1000"}, {"id": "200"})
+    x.fault("status", method="GET", path=MENTIONS, status=200, body=body)
+    x.ingest(cafe)
+    assert mark(cafe) == "1000"
+
+
+def test_unknown_fields_are_kept_in_the_payload(x, cafe):
+    post = {"id": "5", "moon": {"lit": 0.5, "names": ["full", "lua"]}, "lit": None}
+    x.fault("status", method="GET", path=MENTIONS, status=200, body=page_with(post))
+    x.ingest(cafe)
+    payload = SourcePost.objects.get().payload
+    assert (payload["moon"], payload["lit"]) == (post["moon"], None)
+
+
+def test_what_postgresql_cannot_keep_does_not_stop_the_run(x, cafe):
+    nul = "a\x00b"
+    post = {"id": "5", "text": nul, "lang": nul, "conversation_id": "5\x00", "odd": {nul: [nul]}}
+    body = page_with(post) | {"includes": {"users": [{"id": "77", "username": nul}]}}
+    x.fault("status", method="GET", path=MENTIONS, status=200, body=body)
+    assert x.ingest(cafe) == 1
+    stored = SourcePost.objects.get()
+    assert (stored.text, stored.lang, stored.author_username) == ("ab", "ab", "ab")
+    assert stored.payload["odd"] == {"ab": ["ab"]}
+
+
+def test_what_no_json_can_say_does_not_stop_the_run(x, cafe):
+    post = {"id": "5", "odd": [float("nan"), float("inf")]}
+    x.fault("status", method="GET", path=MENTIONS, status=200, body=page_with(post))
+    assert x.ingest(cafe) == 1
+    assert SourcePost.objects.get().payload["odd"] == [None, None]
+
+
+def test_a_post_that_comes_on_two_pages_is_stored_once(x, cafe):
+    first = page_with({"id": "5"}, {"id": "4"}, next_token="more")
+    for body in (first, page_with({"id": "4"}, {"id": "3"})):
+        x.fault("status", method="GET", path=MENTIONS, status=200, body=body)
+    assert x.ingest(cafe) == 3
+
+
+def test_a_post_that_mentions_two_accounts_belongs_to_both_workspaces(x, cafe):
+    bar = x.connected("bar")
+    said = x.mention(cafe, "@cafe and @bar, hello")["id"]
+    assert (x.ingest(cafe), x.ingest(bar)) == (1, 1)
+    stored = SourcePost.objects.filter(x_post_id=said).order_by("pk")
+    assert [post.workspace_id for post in stored] == [cafe.pk, bar.pk]
+
+
+def test_what_was_said_to_one_account_is_not_stored_for_another(x, cafe):
+    bar = x.connected("bar")
+    hear(x, cafe, 2)
+    assert x.ingest(bar) == 0
+    assert SourcePost.objects.count() == 0
+
+
+# --- whole, or not at all -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broken_in_the_middle(x, cafe):
+    """Three pages at X, of which the second cannot be read this time; what was said."""
+    old = hear(x, cafe, 1)
+    x.ingest(cafe)
+    said = hear(x, cafe, 250)
+    path = f"/2/users/{cafe.x_account.x_user_id}/mentions"
+    body = page_with({"id": said[149]}, {"id": "5", "text": None}, next_token="more")
+    x.fault("status", method="GET", path=path, status=200, body=_first_page(x, cafe))
+    x.fault("status", method="GET", path=path, status=200, body=body)
+    return old + said
+
+
+def _first_page(x, workspace):
+    """X's real first page of what is newer than the mark."""
+    pages = XClient().mentions(
+        workspace.x_account.x_user_id,
+        access_token=workspace.x_account.access_token.open(),
+        since_id=mark(workspace),
+    )
+    page = next(pages)
+    return page_with(*[post.raw for post in page.posts], next_token=page.next_token)
+
+
+def test_a_broken_page_in_the_middle_stores_nothing(x, cafe, broken_in_the_middle):
+    with pytest.raises(XReadFailed):
+        x.ingest(cafe)
+    assert SourcePost.objects.count() == 1
+    assert mark(cafe) == broken_in_the_middle[0]
+    assert AuditEvent.objects.filter(type="posts.ingest").count() == 1
+
+
+def test_the_run_after_a_broken_page_stores_everything(x, cafe, broken_in_the_middle):
+    with pytest.raises(XReadFailed):
+        x.ingest(cafe)
+    assert x.ingest(cafe) == 250
+    stored = SourcePost.objects.values_list("x_post_id", flat=True)
+    assert set(stored) == set(broken_in_the_middle)
+
+
+@pytest.mark.parametrize("kind", ["html", "drop", "lost_answer", "truncate"])
+def test_an_answer_that_breaks_off_stores_nothing(x, cafe, kind):
+    hear(x, cafe, 2)
+    x.fault(kind, method="GET", path=MENTIONS)
+    with pytest.raises(XReadFailed):
+        x.ingest(cafe)
+    assert (SourcePost.objects.count(), mark(cafe)) == (0, "")
+
+
+def test_a_token_that_x_no_longer_takes_stores_nothing(x, cafe):
+    hear(x, cafe, 1)
+    x.fault("status", method="GET", path=MENTIONS, status=401)
+    with pytest.raises(XUnauthorized):
+        x.ingest(cafe)
+    assert SourcePost.objects.count() == 0
+
+
+# --- who may be asked for -------------------------------------------------------------------------
+
+
+def test_an_account_without_tokens_is_not_asked_for(x):
+    workspace = WorkspaceFactory()
+    XAccountFactory(workspace=workspace, access="", refresh="")
+    with pytest.raises(NoAccessToken):
+        x.ingest(workspace)
+    assert x.simulator.requests() == []
+
+
+def test_a_revoked_account_is_not_asked_for(x, cafe):
+    XAccount.objects.update(revoked_at=timezone.now())
+    with pytest.raises(NoAccessToken):
+        x.ingest(cafe)
+    assert x.simulator.requests() == []
+
+
+def test_an_expired_token_is_renewed_before_reading(x, cafe):
+    hear(x, cafe, 1)
+    XAccount.objects.update(expires_at=timezone.now() - timedelta(hours=1))
+    assert x.ingest(cafe) == 1
+    assert len(x.calls("POST", "/2/oauth2/token")) == 1
+
+
+# --- what it leaves and what it costs -------------------------------------------------------------
+
+
+def test_the_audit_row_tells_how_many_and_nothing_that_was_said(x, cafe):
+    x.mention(cafe, "@cafe a very personal canary-4f1d8c", by="lia")
+    x.ingest(cafe)
+    event = AuditEvent.objects.get(type="posts.ingest")
+    assert (event.subject, event.actor, event.data) == ("account", "worker", {"new": 1})
+
+
+def test_a_run_without_news_leaves_no_audit_row(x, cafe):
+    x.ingest(cafe)
+    assert not AuditEvent.objects.exists()
+
+
+def test_a_page_of_a_hundred_costs_as_many_statements_as_a_page_of_one(x, cafe):
+    account = XAccount.objects.select_related("workspace").get(workspace=cafe)
+    counts = []
+    for count in (1, 100):
+        hear(x, cafe, count)
+        with CaptureQueriesContext(connection) as statements:
+            ingest_mentions(account, x=XClient(), actor=WORKER, now=timezone.now())
+        counts.append(len(statements))
+    assert counts[1] <= counts[0]
+    assert counts[1] <= 20
