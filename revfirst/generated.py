@@ -3,49 +3,49 @@
 Plain Python: settings and the demo's supervisor both read it.
 """
 
-import json
+import fcntl
 import os
 import secrets
-import tempfile
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from revfirst.records import read_record, write_record
 
 
 def load_or_create(var_dir: Path) -> dict[str, str]:
     """The generated secrets of this checkout, by setting name; file mode 0600.
 
-    Two processes may start at once: the file is completed under another name and linked into
-    place, so that one of them wins and both read the same secrets. Raises OSError when `var_dir`
-    cannot be written, ValueError when the file is damaged.
+    Two processes may start at once: the second waits, and reads what the first has written. Raises
+    OSError when `var_dir` cannot be written, ValueError when the file is damaged.
     """
     path = var_dir / "secrets.json"
     known = _read(path)
     if known.keys() >= _new().keys():
         return known
     var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    complete = {**_new(), **known}
-    handle, name = tempfile.mkstemp(dir=var_dir)  # mode 0600 from the start
-    with os.fdopen(handle, "w") as file:
-        json.dump(complete, file, indent=1)
-    try:
-        if known:
-            os.replace(name, path)
-        else:
-            os.link(name, path)
-    except FileExistsError:
-        return _read(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with _alone(var_dir):
+        complete = {**_new(), **_read(path)}
+        write_record(path, complete)
     return complete
 
 
-def _read(path: Path) -> dict[str, str]:
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes out; the kernel lets go when we die."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        found = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} is damaged")  # noqa: TRY004 - the file's fault, not a caller's
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path) -> dict[str, str]:
+    found = read_record(path)
+    if not all(isinstance(value, str) and value for value in found.values()):
+        raise ValueError(f"{path} is damaged; remove it and start again")
     return found
 
 
