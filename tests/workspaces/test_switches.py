@@ -1,0 +1,301 @@
+"""What stops publishing: who may, with which reason, how long the answer takes, and what is kept."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Thread
+from time import monotonic
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+
+from revfirst.wait import wait_until
+from tests.concurrency import run_together
+from tests.factories import MembershipFactory, UserFactory, WorkspaceFactory
+from workspaces import services
+from workspaces.actors import Actor
+from workspaces.errors import NotAllowed, ReasonNeeded, WorkspaceNotFound
+from workspaces.models import AuditEvent, SystemHold, SystemSwitch
+from workspaces.services import switches
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+LATER = NOON + timedelta(hours=1)
+HOST = Actor.command()
+
+BAD_REASONS = ["", "   ", "\n", "x" * 201]
+
+
+def system_operator() -> Actor:
+    """Somebody who may stop everybody."""
+    user = UserFactory()
+    user.user_permissions.add(Permission.objects.get(codename="system_operator"))
+    return Actor.operator(user, door="admin")
+
+
+def person(role: str, workspace=None) -> Actor:
+    """Somebody with a role, or `stranger`."""
+    if role == "stranger":
+        return Actor.operator(UserFactory(), door="admin")
+    workspace = workspace or WorkspaceFactory()
+    user = MembershipFactory(workspace=workspace, role=role).user
+    return Actor.operator(user, door="admin")
+
+
+def turn(on: bool, actor: Actor = HOST, *, reason: str = "a fire", wait: bool = False) -> None:
+    """Turn the kill switch."""
+    services.set_kill_switch(on, reason=reason, actor=actor, now=NOON, wait=wait)
+
+
+def audited() -> list[str]:
+    """The types of what was recorded, in order."""
+    return list(AuditEvent.objects.order_by("id").values_list("type", flat=True))
+
+
+# --- The kill switch ----------------------------------------------------------------------------
+
+
+def test_nothing_is_stopped_before_anybody_has_turned_the_switch():
+    assert services.kill_switch() is None
+
+
+def test_the_switch_tells_since_when_by_whom_and_why():
+    actor = system_operator()
+    turn(True, actor)
+    switch = services.kill_switch()
+    assert switch is not None
+    assert (switch.reason, switch.changed_by, switch.changed_at) == ("a fire", str(actor), NOON)
+    assert audited() == ["kill_switch.on"]
+
+
+def test_turned_off_it_stops_nothing_and_says_who_did_it():
+    turn(True)
+    turn(False, reason="put out")
+    assert services.kill_switch() is None
+    assert SystemSwitch.objects.get().reason == "put out"
+    assert audited() == ["kill_switch.on", "kill_switch.off"]
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "member", "stranger"])
+@pytest.mark.parametrize("on", [True, False])
+def test_no_role_in_a_workspace_turns_what_stops_everybody(role, on):
+    with pytest.raises(NotAllowed):
+        turn(on, person(role))
+    assert not SystemSwitch.objects.exists()
+    assert audited() == []
+
+
+def test_an_inactive_system_operator_turns_nothing():
+    actor = system_operator()
+    assert actor.user
+    actor.user.is_active = False
+    actor.user.save(update_fields=["is_active"])
+    with pytest.raises(NotAllowed):
+        turn(True, actor)
+
+
+@pytest.mark.parametrize("reason", BAD_REASONS)
+@pytest.mark.parametrize("on", [True, False])
+def test_the_switch_asks_for_a_reason_that_fits(reason, on):
+    with pytest.raises(ReasonNeeded, match="at most 200 characters"):
+        turn(on, reason=reason)
+    assert not SystemSwitch.objects.exists()
+
+
+def test_a_reason_of_two_hundred_characters_fits():
+    turn(True, reason="x" * 200)
+    assert services.kill_switch() is not None
+
+
+def test_it_answers_after_the_window_of_a_claim_and_its_row_stands_from_the_beginning():
+    def act() -> None:
+        turn(True, wait=True)
+        connection.close()
+
+    begun = monotonic()
+    switching = Thread(target=act)
+    switching.start()
+    assert wait_until(lambda: services.kill_switch() is not None, seconds=5, every=0.01)
+    committed = monotonic()
+    switching.join()
+    assert monotonic() - committed > services.SEND_WINDOW_SECONDS
+    assert monotonic() - begun < services.SEND_WINDOW_SECONDS + 1.5
+
+
+def test_turning_it_off_keeps_nobody_waiting():
+    turn(True)
+    begun = monotonic()
+    turn(False, wait=True)
+    assert monotonic() - begun < 1
+
+
+# --- Pause, containment -------------------------------------------------------------------------
+
+
+def pause(workspace, actor: Actor = HOST, **more) -> bool:
+    """Pause without waiting."""
+    told = {"reason": "a holiday", "now": NOON, "wait": False, **more}
+    return services.pause_workspace(workspace, actor=actor, **told)
+
+
+def stop(move: str, workspace, actor: Actor = HOST) -> bool:
+    """Any of the four moves of a workspace."""
+    if move == "pause":
+        return pause(workspace, actor)
+    if move == "contain":
+        return services.contain_workspace(workspace, reason="three failures", actor=actor, now=NOON)
+    undo = {"resume": services.resume_workspace, "lift_containment": services.lift_containment}
+    return undo[move](workspace, actor=actor, now=NOON)
+
+
+@pytest.fixture(params=["pause", "resume", "contain", "lift_containment"])
+def move(request) -> str:
+    """Each move in turn."""
+    return request.param
+
+
+@pytest.fixture
+def workspace(request):
+    """A workspace where the move would change something."""
+    chosen = request.getfixturevalue("move") if "move" in request.fixturenames else ""
+    fields = {
+        "resume": {"paused_at": NOON, "paused_reason": "a holiday"},
+        "lift_containment": {"contained_at": NOON, "contained_reason": "three failures"},
+    }
+    return WorkspaceFactory(**fields.get(chosen, {}))
+
+
+@pytest.mark.parametrize("role", ["owner", "admin"])
+def test_an_operator_stops_and_starts_the_own_workspace(move, workspace, role):
+    assert stop(move, workspace, person(role, workspace))
+    assert audited() == [f"workspace.{move}"]
+
+
+def test_a_member_does_not(move, workspace):
+    with pytest.raises(NotAllowed):
+        stop(move, workspace, person("member", workspace))
+    assert audited() == []
+
+
+def test_to_an_operator_of_another_workspace_it_is_missing(move, workspace):
+    with pytest.raises(WorkspaceNotFound):
+        stop(move, workspace, person("owner"))
+    assert audited() == []
+
+
+def test_a_second_time_changes_nothing_and_is_not_audited_again(move, workspace):
+    assert [stop(move, workspace) for _ in range(3)] == [True, False, False]
+    assert audited() == [f"workspace.{move}"]
+
+
+def test_of_many_at_once_one_changes_it(move, workspace):
+    changed: list[bool] = []
+    acts = [lambda: changed.append(stop(move, workspace))] * 4
+    assert run_together(*acts) == ["ok"] * 4
+    assert sorted(changed) == [False, False, False, True]
+    assert audited() == [f"workspace.{move}"]
+
+
+def test_a_pause_keeps_since_when_and_why_and_a_second_one_does_not_move_it(workspace):
+    pause(workspace)
+    pause(workspace, reason="another", now=LATER)
+    workspace.refresh_from_db()
+    assert (workspace.paused_at, workspace.paused_reason) == (NOON, "a holiday")
+
+
+def test_resuming_clears_the_pause_and_nothing_else(workspace):
+    pause(workspace)
+    services.contain_workspace(workspace, reason="failures", actor=HOST, now=NOON)
+    services.resume_workspace(workspace, actor=HOST, now=LATER)
+    workspace.refresh_from_db()
+    assert (workspace.paused_at, workspace.paused_reason) == (None, "")
+    assert (workspace.contained_at, workspace.contained_reason) == (NOON, "failures")
+
+
+@pytest.mark.parametrize("reason", BAD_REASONS)
+def test_a_pause_asks_for_a_reason_that_fits(workspace, reason):
+    with pytest.raises(ReasonNeeded):
+        pause(workspace, reason=reason)
+    assert audited() == []
+
+
+def test_a_pause_of_one_workspace_leaves_the_others(workspace):
+    other = WorkspaceFactory()
+    pause(workspace)
+    other.refresh_from_db()
+    assert other.paused_at is None
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_pause_answers_after_the_window_even_when_it_stood_already(workspace, monkeypatch, times):
+    monkeypatch.setattr(switches, "SEND_WINDOW_SECONDS", 0.2)
+    for _ in range(times):
+        begun = monotonic()
+        pause(workspace, wait=True)
+        assert monotonic() - begun > 0.2 + switches._MARGIN_SECONDS
+
+
+# --- System holds -------------------------------------------------------------------------------
+
+
+def hold(kind: str = "usage_cap") -> bool:
+    """Stop everybody, as the worker does."""
+    return services.place_hold(kind, reason="X says so", actor=Actor.worker(), now=NOON)
+
+
+def lift(kind: str = "usage_cap", actor: Actor = HOST, reason: str = "paid") -> bool:
+    """Let go again."""
+    return services.lift_hold(kind, reason=reason, actor=actor, now=LATER)
+
+
+def test_a_hold_stands_once_per_kind_and_is_audited_once():
+    assert [hold(), hold(), hold("burst_of_401")] == [True, False, True]
+    assert SystemHold.objects.filter(lifted_at=None).count() == 2
+    assert audited() == ["hold.place", "hold.place"]
+
+
+def test_many_who_place_the_same_hold_at_once_place_one():
+    assert run_together(*[hold] * 6) == ["ok"] * 6
+    assert SystemHold.objects.count() == len(audited()) == 1
+
+
+def test_a_hold_is_lifted_once_and_may_stand_again():
+    hold()
+    assert [lift(), lift()] == [True, False]
+    assert hold()
+    assert audited() == ["hold.place", "hold.lift", "hold.place"]
+
+
+def test_lifting_one_kind_leaves_the_others():
+    hold()
+    hold("burst_of_401")
+    lift()
+    assert SystemHold.objects.get(lifted_at=None).kind == "burst_of_401"
+
+
+def test_a_system_operator_lifts_a_hold():
+    hold()
+    assert lift(actor=system_operator())
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "member", "stranger"])
+def test_no_role_in_a_workspace_lifts_a_hold(role):
+    hold()
+    with pytest.raises(NotAllowed):
+        lift(actor=person(role))
+    assert SystemHold.objects.filter(lifted_at=None).exists()
+
+
+@pytest.mark.parametrize("reason", BAD_REASONS)
+def test_lifting_asks_for_a_reason_that_fits(reason):
+    hold()
+    with pytest.raises(ReasonNeeded):
+        lift(reason=reason)
+    assert SystemHold.objects.filter(lifted_at=None).exists()
+
+
+def test_who_lifts_and_who_places_at_once_leave_one_truth():
+    hold()
+    run_together(*[partial(lift), partial(hold)] * 3)
+    standing = SystemHold.objects.filter(lifted_at=None).count()
+    assert audited().count("hold.place") - audited().count("hold.lift") == standing <= 1
