@@ -1,0 +1,111 @@
+"""The demo acts on a development system with the simulator as X, and on nothing else."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from django.utils import timezone
+
+from control import demo
+from publishing.models import QueueItem
+from publishing.states import State
+from tests.clusters import Cluster, Web
+from tests.worlds import environment, manage
+from workspaces.models import User, Workspace
+from x_integration.simulator.process import SimulatorProcess
+
+COMMANDS = ("demo_data", "demo_once")
+
+
+@pytest.fixture
+def env(x):
+    """What a command needs on this world."""
+    return environment(x.simulator)
+
+
+@pytest.fixture
+def somebody_else():
+    """An HTTP server on loopback that is no simulator, and the paths that it was asked for."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"simulator": "no"}')
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    server.server_close()
+
+
+def refused(command: str, env: dict[str, str]) -> str:
+    """The sentence of a command that does nothing."""
+    done = manage(command, env=env)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert not Workspace.objects.exists()
+    return done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_it_refuses_outside_development(env, command):
+    assert "ENVIRONMENT=development" in refused(command, {**env, "ENVIRONMENT": "staging"})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_it_refuses_an_x_that_is_somewhere_else(env, command):
+    far = {**env, "X_API_BASE_URL": "https://api.x.com"}
+    assert "simulator only" in refused(command, far)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_it_refuses_what_is_not_the_simulator_and_asks_it_nothing_else(env, command, somebody_else):
+    address, asked = somebody_else
+    assert "is not the simulator" in refused(command, {**env, "X_API_BASE_URL": address})
+    assert asked == ["/control"]
+
+
+def test_the_demo_refuses_outside_development(env):
+    done = manage("demo", "--once", env={**env, "ENVIRONMENT": "staging"})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ENVIRONMENT=development" in done.stderr
+
+
+def test_one_round_goes_from_hearing_to_audit(transactional_db, free_port, tmp_path):
+    web = f"http://127.0.0.1:{free_port}"
+    callback = f"{web}/integrations/x/oauth/callback"
+    with SimulatorProcess(tmp_path / "x", sample=True, redirect_uri=callback) as simulator:
+        env = {**environment(simulator), "APP_PUBLIC_BASE_URL": web}
+        with Web(env, free_port), Cluster(env):
+            first, second = manage("demo_once", env=env), manage("demo_once", env=env)
+        posts = [post["id"] for post in simulator.posts(source="api", username=demo.BRAND)]
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    published = QueueItem.objects.filter(state=State.PUBLISHED)
+    assert {item.x_post_id for item in published} <= set(posts)
+    assert all(item.x_post_id in first.stdout + second.stdout for item in published)
+    assert (published.count(), Workspace.objects.count()) == (6, 1)
+    assert "counters, audit and timeline agree" in second.stdout
+
+
+def test_without_a_worker_the_round_says_so_and_fails(x, monkeypatch):
+    monkeypatch.setattr(demo, "PUBLISH_SECONDS", 0.5)
+    monkeypatch.setattr(demo, "SLUG", x.connected(demo.BRAND).slug)
+    User.objects.update(username=demo.OWNER)
+    x.mention(Workspace.objects.get())
+    monkeypatch.setattr(demo, "_somebody_says_something", lambda: None)
+    with pytest.raises(demo.DemoFailed, match="the worker is not seen"):
+        demo.run_once(Workspace.objects.get(), tell=lambda line: None)
+
+
+def test_preparing_again_changes_nothing(x):
+    workspace = x.connected(demo.BRAND)
+    Workspace.objects.update(slug=demo.SLUG)
+    assert demo.prepare(now=timezone.now()) == workspace
+    assert Workspace.objects.count() == 1
