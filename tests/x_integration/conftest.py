@@ -3,17 +3,22 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from tests.worlds import World
 from tests.x_integration.peers import Act, Peer
+from workspaces.models import Workspace
 from x_integration.client import XClient
 from x_integration.crypto import Secret
 from x_integration.simulator.process import SimulatorProcess, TokenPair
 
 StartPeer = Callable[..., Peer]
 NEVER = float("inf")
+HOUR = timedelta(hours=1)
 
 
 @dataclass
@@ -60,6 +65,18 @@ def voice(simulator: SimulatorProcess, settings: Any, db: None) -> Voice:
     settings.X_CLIENT_SECRET = simulator.client_secret
     settings.X_REDIRECT_URI = simulator.redirect_uri
     return Voice(simulator, simulator.connect("cafe"), XClient())
+
+
+@pytest.fixture
+def cafe(x: World) -> Workspace:
+    """A connected workspace whose token lives for two hours."""
+    return x.connected("cafe")
+
+
+@pytest.fixture
+def expired(x: World) -> Workspace:
+    """A connected workspace whose token ran out an hour ago."""
+    return x.connected("cafe", expires_at=timezone.now() - HOUR)
 
 
 @pytest.fixture

@@ -226,8 +226,8 @@ class TestDeadline:
     """However slowly an answer comes."""
 
     def test_an_answer_later_than_the_deadline_is_a_doubt(self, voice):
-        voice.simulator.fault("delay", "POST", "/2/tweets", ms=1500)
-        with within(1.4), pytest.raises(XOutcomeUnknown):
+        voice.simulator.fault("delay", "POST", "/2/tweets", ms=8000)
+        with within(4), pytest.raises(XOutcomeUnknown):
             voice.says()
 
     def test_an_answer_before_the_deadline_counts(self, voice):
@@ -239,18 +239,18 @@ class TestDeadline:
     )
     def test_a_byte_at_a_time_does_not_hold_a_write_beyond_the_deadline(self, peer, at_once):
         peer(trickles(CREATED + b" " * 1000, at_once=at_once, every=0.1))
-        with within(1.5):
+        with within(4):
             assert doubt() == "x_answer_lost"
 
     def test_a_chunk_at_a_time_does_not_hold_a_write_beyond_the_deadline(self, peer):
         head = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
         peer(trickles(head + b"1\r\n \r\n" * 1000, at_once=len(head), every=0.05))
-        with within(1.5):
+        with within(4):
             assert doubt() == "x_answer_lost"
 
     def test_endless_interim_answers_do_not_hold_a_write_beyond_the_deadline(self, peer):
         peer(trickles(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, every=0.02))
-        with within(1.5):
+        with within(4):
             assert doubt() == "x_answer_lost"
 
     def test_a_byte_at_a_time_does_not_hold_a_write_over_tls_either(
@@ -259,17 +259,17 @@ class TestDeadline:
         peer(trickles(CREATED + b" " * 1000, at_once=20, every=0.1), tls=self_signed(tmp_path))
         x = XClient()
         x._session.verify = str(tmp_path / "pair.pem")
-        with within(1.5), pytest.raises(XOutcomeUnknown):
+        with within(4), pytest.raises(XOutcomeUnknown):
             x.create_post("hi", in_reply_to=None, access_token="t", begin_before=NEVER)
 
     def test_a_byte_at_a_time_does_not_hold_a_read_beyond_the_deadline(self, peer):
         peer(trickles(answer("200 OK", {"data": {}}), every=0.1))
-        with within(1.5), pytest.raises(XReadFailed):
+        with within(4), pytest.raises(XReadFailed):
             XClient().me("token")
 
     def test_a_byte_at_a_time_does_not_hold_a_renewal_beyond_the_deadline(self, peer):
         peer(trickles(answer("200 OK", {"access_token": "a"}), every=0.1))
-        with within(1.5), pytest.raises(XReadFailed):
+        with within(4), pytest.raises(XReadFailed):
             XClient().refresh_token("token")
 
 
@@ -321,6 +321,8 @@ def test_neither_proxies_nor_netrc_of_the_environment_are_asked(
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, proxy.base_url)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     assert voice.says() == voice.posts()[0]["id"]
     assert proxy.requests == []
 

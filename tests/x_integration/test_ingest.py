@@ -18,12 +18,6 @@ from x_integration.services import ingest_mentions
 MENTIONS = "/2/users/{id}/mentions"
 
 
-@pytest.fixture
-def cafe(x):
-    """A connected workspace."""
-    return x.connected("cafe")
-
-
 def mark(workspace):
     return XAccount.objects.get(workspace=workspace).mentions_seen_until
 

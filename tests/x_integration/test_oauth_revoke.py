@@ -17,12 +17,6 @@ REVOKE = "/2/oauth2/revoke"
 
 
 @pytest.fixture
-def cafe(x):
-    """A connected workspace."""
-    return x.connected("cafe")
-
-
-@pytest.fixture
 def ask(client, cafe):
     """Revoke with a role; None is a stranger."""
 

@@ -14,10 +14,11 @@ from x_integration.services.tokens import require_workspace_x_access_token
 
 
 def ingest_mentions(account: XAccount, *, x: XClient, actor: Actor, now: datetime) -> int:
-    """Store the mentions that are new; returns how many. Raises NoAccessToken or XReadFailed.
+    """Store the mentions that are new; returns how many.
 
-    Every page is read before anything is stored: a broken page leaves nothing half, and the mark
-    of the last complete run never passes an incomplete one.
+    Raises NoAccessToken, XUnauthorized or XReadFailed. Every page is read before anything is
+    stored: a broken page leaves nothing half, and the mark of the last complete run never passes
+    an incomplete one.
     """
     token = require_workspace_x_access_token(account.workspace, now=now, x=x)
     pages = x.mentions(account.x_user_id, access_token=token, since_id=account.mentions_seen_until)

@@ -94,7 +94,11 @@ def _settle(
     error: str = "",
 ) -> str:
     """Store what came of the renewal, if nobody stored a newer pair or revoked in the meantime."""
-    columns: dict[str, Any] = {"refresh_leased_until": None, "last_refresh_error": error, "updated_at": now}
+    columns: dict[str, Any] = {
+        "refresh_leased_until": None,
+        "last_refresh_error": error,
+        "updated_at": now,
+    }
     if outcome == "refused":
         columns |= {"reauthorization_required_at": now, "last_refresh_error": "refused"}
     if pair is not None:
