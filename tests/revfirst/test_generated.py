@@ -2,7 +2,6 @@
 
 import json
 import stat
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,15 +19,35 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def in_processes(var_dir: Path, number: int = 4) -> list[str]:
-    """What that many processes read, started at once."""
-    code = (
-        "from pathlib import Path; from revfirst.generated import load_or_create;"
-        f"print(sorted(load_or_create(Path({str(var_dir)!r})).items()))"
-    )
-    run: Callable[[int], str] = lambda _: python(code, env=bare(var_dir.parent))  # noqa: E731
-    with ThreadPoolExecutor(number) as pool:
-        return list(pool.map(run, range(number)))
+ROUNDS = 20
+RACE = """
+from pathlib import Path
+from revfirst.generated import load_or_create
+for folder in sorted(Path({folder!r}).iterdir()):
+    (folder / {name!r}).touch()
+    while len(list(folder.glob("ready-*"))) < 2:
+        pass
+    print(sorted(load_or_create(folder / "var").items()))
+"""
+
+
+def raced(folder: Path) -> list[tuple[str, ...]]:
+    """What two processes read that look into each var/ below `folder` at the same moment."""
+
+    def run(name: str) -> list[str]:
+        code = RACE.format(folder=str(folder), name=name)
+        return python(code, env=bare(folder.parent)).splitlines()
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(zip(*pool.map(run, ["ready-1", "ready-2"]), strict=True))
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Places for as many races."""
+    for number in range(ROUNDS):
+        (tmp_path / "races" / f"{number:02}").mkdir(parents=True)
+    return tmp_path / "races"
 
 
 def test_every_secret_is_made_and_differs_between_checkouts(tmp_path):
@@ -58,8 +77,8 @@ def test_nothing_but_the_secrets_is_left_in_the_folder(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["secrets.json"]
 
 
-def test_processes_that_start_at_once_agree(tmp_path):
-    assert len(set(in_processes(tmp_path / "var"))) == 1
+def test_processes_that_start_at_once_agree(folders):
+    assert [one == two for one, two in raced(folders)] == [True] * ROUNDS
 
 
 def test_a_secret_that_a_newer_version_needs_is_added_and_the_others_stay(tmp_path):
@@ -71,12 +90,13 @@ def test_a_secret_that_a_newer_version_needs_is_added_and_the_others_stay(tmp_pa
     assert mode(tmp_path / "secrets.json") == 0o600
 
 
-def test_processes_that_add_a_secret_at_once_agree(tmp_path):
-    var_dir = tmp_path / "var"
-    var_dir.mkdir()
-    (var_dir / "secrets.json").write_text('{"SECRET_KEY": "kept"}')
-    (seen,) = set(in_processes(var_dir))
-    assert "('SECRET_KEY', 'kept')" in seen
+def test_processes_that_add_a_secret_at_once_agree_and_keep_the_others(folders):
+    for folder in folders.iterdir():
+        (folder / "var").mkdir()
+        (folder / "var" / "secrets.json").write_text('{"SECRET_KEY": "kept"}')
+    for one, two in raced(folders):
+        assert one == two
+        assert "('SECRET_KEY', 'kept')" in one
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"SECRET_KEY": null}', "\x00"])

@@ -1,6 +1,7 @@
 """The admin: people see their own workspaces, and change nothing but through a service."""
 
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -54,7 +55,7 @@ def furnished(slug: str) -> Workspace:
 
 def rows(model, workspace: Workspace):
     """The workspace's rows of a scoped model."""
-    own = {
+    own: dict[Any, dict[str, Any]] = {
         Workspace: {"pk": workspace.pk},
         AuditEvent: {"chain": str(workspace.pk)},
         Approval: {"item__workspace": workspace},

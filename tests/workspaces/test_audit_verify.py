@@ -63,7 +63,7 @@ def record(workspace=None, times: int = 1) -> None:
             )
 
 
-def tamper(statement: str, *values: object) -> None:
+def tamper(statement: str, *values: str | int) -> None:
     """Do as somebody with the database in hand can: the triggers are asleep."""
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")

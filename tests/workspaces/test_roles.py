@@ -9,7 +9,7 @@ from tests.factories import MembershipFactory, UserFactory, WorkspaceFactory
 from workspaces import services
 from workspaces.actors import Actor
 from workspaces.errors import NotAllowed, WorkspaceNotFound
-from workspaces.models import Membership, SystemHold, Workspace
+from workspaces.models import Membership, SystemHold, User, Workspace
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -58,6 +58,12 @@ def test_a_role_counts_in_its_own_workspace_only():
 def test_a_role_that_was_taken_away_no_longer_counts():
     user, workspace = member("owner")
     Membership.objects.update(role="member")
+    assert not services.is_operator(user, workspace)
+
+
+def test_a_person_made_inactive_meanwhile_no_longer_counts():
+    user, workspace = member("owner")
+    User.objects.update(is_active=False)
     assert not services.is_operator(user, workspace)
 
 

@@ -119,7 +119,7 @@ def test_it_answers_after_the_window_of_a_claim_and_its_row_stands_from_the_begi
     committed = monotonic()
     switching.join()
     assert monotonic() - committed > services.SEND_WINDOW_SECONDS
-    assert monotonic() - begun < services.SEND_WINDOW_SECONDS + 1.5
+    assert monotonic() - begun < services.SEND_WINDOW_SECONDS + 5
 
 
 def test_turning_it_off_keeps_nobody_waiting():
@@ -151,7 +151,7 @@ def stop(move: str, workspace, actor: Actor = HOST) -> bool:
 @pytest.fixture(params=["pause", "resume", "contain", "lift_containment"])
 def move(request) -> str:
     """Each move in turn."""
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture
