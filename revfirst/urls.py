@@ -9,6 +9,7 @@ from x_integration import api as x_api
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("health", views.health_view, name="health"),
     path("health/live", views.live_view, name="health-live"),
