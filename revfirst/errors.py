@@ -10,9 +10,10 @@ class RevFirstError(Exception):
     code = "error"
 
     def __init__(self, message: str = "", *, code: str | None = None) -> None:
-        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
         if code is not None:
             self.code = code
+        first_line = (type(self).__doc__ or self.code).strip().partition("\n")[0]
+        super().__init__(message or first_line)
 
 
 class Missing(RevFirstError):

@@ -16,6 +16,6 @@ class WorkspaceNotFound(Missing):
 
 
 class ReasonNeeded(Refused):
-    """Say why: the reason stays in the audit log."""
+    """Say why: the reason is kept where the switch is."""
 
     code = "reason_needed"

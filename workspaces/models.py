@@ -110,6 +110,8 @@ class SystemHold(models.Model):
     reason = models.CharField(max_length=200)
     placed_at = models.DateTimeField()
     lifted_at = models.DateTimeField(null=True, blank=True)
+    lifted_by = models.CharField(max_length=40, blank=True)
+    lifted_reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
         constraints = [

@@ -317,12 +317,17 @@ def test_an_x_that_does_not_answer_connects_nothing(client, x, sent_back, path):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"decision": "cancel"}, {"scope": "tweet.read users.read offline.access"}]
+    ("changes", "reason"),
+    [
+        ({"decision": "cancel"}, "consent_denied"),
+        ({"scope": "tweet.read users.read offline.access"}, "missing_scope"),
+    ],
 )
-def test_a_refusal_is_audited(connect, team, changes):
+def test_a_refusal_is_audited_with_its_reason(connect, team, changes, reason):
     connect(**changes)
     event = AuditEvent.objects.get(type="account.connect_refused")
-    assert (event.chain, event.subject, event.data) == (str(team.pk), "account", {})
+    assert (event.chain, event.subject) == (str(team.pk), "account")
+    assert event.data == {"reason": reason}
 
 
 # --- secrets --------------------------------------------------------------------------------------

@@ -223,6 +223,8 @@ class Migration(migrations.Migration):
                 ("reason", models.CharField(max_length=200)),
                 ("placed_at", models.DateTimeField()),
                 ("lifted_at", models.DateTimeField(blank=True, null=True)),
+                ("lifted_by", models.CharField(blank=True, max_length=40)),
+                ("lifted_reason", models.CharField(blank=True, max_length=200)),
             ],
             options={
                 "constraints": [

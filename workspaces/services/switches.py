@@ -97,7 +97,9 @@ def lift_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
     if actor.user:
         check_system_operator(actor.user)
     with transaction.atomic(durable=True):
-        lifted = SystemHold.objects.filter(kind=kind, lifted_at=None).update(lifted_at=now)
+        lifted = SystemHold.objects.filter(kind=kind, lifted_at=None).update(
+            lifted_at=now, lifted_by=str(actor), lifted_reason=reason
+        )
         if lifted:
             audit.record("hold.lift", subject="system", actor=actor, now=now, data={"hold": kind})
     return bool(lifted)

@@ -70,17 +70,19 @@ def complete_authorization(*, state: str, code: str, x: XClient, now: datetime) 
     row = _take_state(state, now=now)
     check_operator(row.user, row.workspace)
     if not code:
-        _refuse(row, "consent was not given", now=now)
+        _refuse(row, "consent_denied", "consent was not given", now=now)
     pair = x.exchange_code(code, verifier=row.code_verifier.open() if row.code_verifier else "")
     if XAccount.PUBLISH_SCOPE not in pair.scope.split():
-        _refuse(row, f"X did not grant {XAccount.PUBLISH_SCOPE}", now=now)
+        _refuse(row, "missing_scope", f"X did not grant {XAccount.PUBLISH_SCOPE}", now=now)
     x_user_id, username = x.me(pair.access_token)
     try:
         return _store(row, pair, x_user_id=x_user_id, username=username, now=now)
     except IntegrityError:
-        _refuse(row, "this X account is connected in another workspace", now=now)
+        why = "this X account is connected in another workspace"
+        _refuse(row, "live_elsewhere", why, now=now)
     except _AnotherAccount as error:
-        _refuse(row, f"this workspace belongs to @{error}, and somebody else signed in", now=now)
+        why = f"this workspace belongs to @{error}, and somebody else signed in"
+        _refuse(row, "another_account", why, now=now)
 
 
 def _take_state(state: str, *, now: datetime) -> OAuthState:
@@ -94,7 +96,7 @@ class _AnotherAccount(Exception):
     """Somebody signed in at X as another account than the workspace's."""
 
 
-def _refuse(row: OAuthState, why: str, *, now: datetime) -> NoReturn:
+def _refuse(row: OAuthState, code: str, why: str, *, now: datetime) -> NoReturn:
     with transaction.atomic(durable=True):
         audit.record(
             "account.connect_refused",
@@ -102,6 +104,7 @@ def _refuse(row: OAuthState, why: str, *, now: datetime) -> NoReturn:
             subject="account",
             actor=Actor.operator(row.user, door="api"),
             now=now,
+            data={"reason": code},
         )
     raise ConnectFailed(f"The account was not connected: {why}.")
 
