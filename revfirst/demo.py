@@ -87,7 +87,7 @@ class Demo:
             self._show_banner(env, seconds=monotonic() - begun)
             self.supervisor.watch(until=lambda: False)
         except Interrupted:
-            return INTERRUPTED
+            return INTERRUPTED if self.options.once else 0
         finally:
             self._stop()
         return 0

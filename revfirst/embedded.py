@@ -13,7 +13,6 @@ lies in a folder of this checkout's own below /var/lib.
 """
 
 import fcntl
-import hashlib
 import os
 import secrets
 import shutil
@@ -38,6 +37,7 @@ __all__ = ["ServerError", "Servers", "discard", "read_state", "start", "write_st
 
 ROOTS_FOLDER = Path("/var/lib/revfirst")
 STATE_FILE, RECORD_FILE, LOCK_FILE = "embedded.json", "servers.json", "servers.lock"
+OWNER_FILE = "belongs-to"
 
 
 # --- What other processes read ------------------------------------------------------------------
@@ -244,10 +244,9 @@ def _record(var_dir: Path, account: Account | None) -> dict[str, Any]:
 def _home_for_root(var_dir: Path) -> Path:
     """A new folder for this checkout's servers where an unprivileged user can read.
 
-    Its name begins with a mark of the checkout, so that what a deleted var/ left behind, which
-    nobody has the password of any more, goes when the checkout makes a new one.
+    Folders whose checkout is gone, or whose var/ was begun anew, go: the password to their data
+    went with it.
     """
-    mark = hashlib.sha256(os.fsencode(var_dir.resolve())).hexdigest()[:12]
     try:
         ROOTS_FOLDER.mkdir(mode=0o711, parents=True, exist_ok=True)
         ROOTS_FOLDER.chmod(0o711)
@@ -257,12 +256,22 @@ def _home_for_root(var_dir: Path) -> Path:
         found = ROOTS_FOLDER.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0:
             raise ServerError(f"{ROOTS_FOLDER} does not belong to root.")
-        for old in ROOTS_FOLDER.glob(f"{mark}-*"):
-            _stop_leftovers({}, old)
-            shutil.rmtree(old, ignore_errors=True)
-        home = Path(tempfile.mkdtemp(dir=ROOTS_FOLDER, prefix=f"{mark}-"))
+        for old in ROOTS_FOLDER.iterdir():
+            if _owner_of(old) == var_dir.resolve() or not _owner_of(old).exists():
+                _stop_leftovers({}, old)
+                shutil.rmtree(old, ignore_errors=True)
+        home = Path(tempfile.mkdtemp(dir=ROOTS_FOLDER))
+    (home / OWNER_FILE).write_text(str(var_dir.resolve()))
     home.chmod(0o711)  # programs inside are for the server's user to find, names not for listing
     return home
+
+
+def _owner_of(home: Path) -> Path:
+    """The var/ that a folder of root's belongs to; one without a note is just being made."""
+    try:
+        return Path((home / OWNER_FILE).read_text())
+    except OSError:
+        return Path("/")
 
 
 def _server_folder(folder: Path, account: Account | None) -> Path:

@@ -160,13 +160,13 @@ def test_the_environments_servers_are_used_as_they_are(tmp_path):
     assert not (tmp_path / "var").exists()
 
 
-def test_a_second_start_finds_data_and_address_again(used_var_dir):
-    with start(used_var_dir) as first:
+def test_a_second_start_finds_data_and_address_again_even_after_a_crash(used_var_dir):
+    with start(used_var_dir, durable=True) as first:
         with psycopg.connect(first.database_url) as connection:
             connection.execute("DROP TABLE IF EXISTS kept")
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         urls = (first.database_url, first.redis_url)
-        first.own[1].stop_steps = first.own[1].stop_steps[1:]  # even when it was killed
+        first.own[1].stop_steps = [(SIGKILL, 5.0)]
     with start(used_var_dir) as second:
         assert (second.database_url, second.redis_url) == urls
         assert ask(second, "SELECT answer FROM kept") == 42
@@ -176,6 +176,7 @@ def test_a_taken_port_moves_the_server_to_another(used_var_dir):
     with start(used_var_dir) as first:
         port = first.own[1].port
     with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # right after the server
         squatter.bind(("127.0.0.1", port))
         squatter.listen()
         with start(used_var_dir) as second:
@@ -205,7 +206,7 @@ from pathlib import Path
 from revfirst import embedded, processes
 if "deaf" in sys.argv:
     processes._die_with_parent = lambda last_signal: None
-embedded.start(Path(sys.argv[1]), durable=False, env={"PATH": os.environ["PATH"]})
+embedded.start(Path(sys.argv[1]), durable=False, env=os.environ)
 os.kill(os.getpid(), 9)
 """
 
@@ -313,6 +314,17 @@ def test_discard_removes_the_data_wherever_it_lies(mode):
             folder = folder_of(var_dir)
         embedded.discard(var_dir)
         assert not folder.exists()
+
+
+@as_root
+def test_data_whose_checkout_was_deleted_goes_with_the_next_new_one(tmp_path):
+    gone, new = tmp_path / "gone", tmp_path / "new"
+    for folder in (gone, new):
+        folder.mkdir()
+    left = embedded._home_for_root(gone)
+    gone.rmdir()
+    shutil.rmtree(embedded._home_for_root(new))
+    assert not left.exists()
 
 
 # --- Programs in a private home -----------------------------------------------------------------
