@@ -32,6 +32,7 @@ from x_integration.models import XAccount
 from x_integration.services import begin_authorization
 
 BRAND, OWNER, SLUG = "cafe_aurora", "demo", "cafe-aurora"
+OWNER_EMAIL = "demo@revfirst.invalid"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 PUBLISH_SECONDS = 45
 
@@ -54,6 +55,9 @@ def check_is_demo() -> None:
         raise NotADemo(f"The demo needs ENVIRONMENT=development; this is {settings.ENVIRONMENT}.")
     if urlsplit(settings.X_API_BASE_URL).hostname not in LOOPBACK:
         raise NotADemo("The demo talks to the simulator only; X_API_BASE_URL is somewhere else.")
+    for name in ("X_AUTHORIZE_URL", "X_TOKEN_URL", "X_REVOKE_URL"):
+        if not getattr(settings, name).startswith(f"{settings.X_API_BASE_URL}/"):
+            raise NotADemo(f"The demo talks to the simulator only; {name} is somewhere else.")
     try:
         said = _http().get(f"{settings.X_API_BASE_URL}/control", timeout=5).json()
     except (requests.RequestException, ValueError):
@@ -78,8 +82,14 @@ def prepare(*, now: datetime) -> Workspace:
 
 
 def _owner() -> User:
-    """The demo's owner; the password is the generated one, also after a new var/."""
-    owner, _ = User.objects.get_or_create(username=OWNER, defaults={"is_staff": True})
+    """The demo's owner; the password is the generated one, also after a new var/.
+
+    Raises NotADemo when somebody else has that name: a person's password is not ours to change.
+    """
+    fields = {"is_staff": True, "email": OWNER_EMAIL}
+    owner, _ = User.objects.get_or_create(username=OWNER, defaults=fields)
+    if owner.email != OWNER_EMAIL:
+        raise NotADemo(f"There is a user {OWNER} here that the demo did not make.")
     if not owner.check_password(settings.DEMO_PASSWORD):
         owner.set_password(settings.DEMO_PASSWORD)
         owner.save(update_fields=["password"])

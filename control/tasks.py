@@ -35,6 +35,7 @@ def cycle() -> str:
         ),
         tool=XClient,
         concurrency=8,
+        seconds=10,  # + 20 s of reading + one call of 25 s end before the 60 s time-out
     )
     return f"{len(workspaces) - left} workspaces, {left} left"
 

@@ -20,7 +20,7 @@ from publishing.text import LIMIT, weighted_length
 from revfirst.admin import MembersAdmin, ReasonForm, tell
 from revfirst.errors import RevFirstError
 from workspaces.actors import Actor
-from workspaces.models import AuditEvent
+from workspaces.models import AuditEvent, Workspace
 
 
 class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -46,13 +46,29 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
         return True
 
 
+class OwnWorkspaces(admin.RelatedFieldListFilter):
+    """The workspaces that the person belongs to; of others not even the name is told."""
+
+    def field_choices(
+        self, field: Any, request: HttpRequest, model_admin: Any
+    ) -> list[Any]:
+        """Id and slug of each."""
+        own = Workspace.objects.filter(memberships__user=request.user.pk)
+        return [(str(pk), slug) for pk, slug in own.values_list("pk", "slug")]
+
+
 @admin.register(QueueItem)
 class QueueItemAdmin(MembersAdmin):
     """What they said beside what we would say, and the decision."""
 
     list_display = ("item", "state_badge", "they_said", "we_say", "eligibility", "waiting")
     list_display_links = ("item",)
-    list_filter = ("state", "kind", "workspace", "source_post__eligibility")
+    list_filter = (
+        "state",
+        "kind",
+        ("workspace", OwnWorkspaces),
+        "source_post__eligibility",
+    )
     list_select_related = ("workspace", "source_post")
     search_fields = ("text", "source_post__text", "source_post__author_username")
     ordering = ("created_at", "pk")

@@ -1,7 +1,7 @@
 """Work that waits on HTTP, done by a bounded number of threads for a bounded time."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -9,11 +9,40 @@ from typing import TypeVar
 
 from django.db import connection
 
-from revfirst.errors import RevFirstError
+from revfirst.errors import RevFirstError, Unavailable
 
+STEP_SECONDS = 8  # 25 s of beginning + 8 s + one call of at most 25 s end before the 60 s time-out
 Thing = TypeVar("Thing")
 Tool = TypeVar("Tool")
 logger = logging.getLogger(__name__)
+
+
+class OutOfTime(Unavailable):
+    """The work took so long that another call might be cut off; it goes on in the next round."""
+
+    code = "out_of_time"
+
+
+class Patience:
+    """How long one thing of a batch may go on beginning calls, so that no time-out cuts one."""
+
+    def __init__(self, seconds: float = STEP_SECONDS) -> None:
+        self._until = monotonic() + seconds
+
+    def left(self) -> bool:
+        """Whether another call may begin."""
+        return monotonic() < self._until
+
+    def each(self, calls: Iterable[Thing]) -> Iterator[Thing]:
+        """What a chain of calls brings, one by one. Raises OutOfTime when it must not go on."""
+        waiting = iter(calls)
+        while True:
+            if not self.left():
+                raise OutOfTime
+            try:
+                yield next(waiting)
+            except StopIteration:
+                return
 
 
 def run_batch(

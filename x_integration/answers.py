@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from x_integration.errors import XNotSent, XOutcomeUnknown, XRejected, XUnauthorized
+from x_integration.payloads import storable
 
 WriteError = XNotSent | XRejected | XOutcomeUnknown
 
@@ -48,7 +49,7 @@ class Problem:
         return cls(
             status=status,
             type=str(said.get("type") or nested.get("type") or "").rstrip("/").rsplit("/", 1)[-1],
-            words=str(words)[:300],
+            words=str(storable(str(words)))[:300],
             is_problem=bool(said) and bool(words or said.get("type")),
             reset_at=_reset_at(headers),
         )

@@ -144,6 +144,12 @@ class SourcePostQuerySet(models.QuerySet["SourcePost"]):
         """Posts said to workspaces of which `user` is a member."""
         return self.filter(workspace__memberships__user=user)
 
+    def that_may_be_answered(self) -> SourcePostQuerySet:
+        """Posts that X would let us answer through the API on this access tier."""
+        if settings.X_ACCESS_TIER == "enterprise":
+            return self
+        return self.exclude(eligibility=SourcePost.Eligibility.NOT_SUMMONED)
+
 
 class SourcePost(models.Model):
     """Something that somebody said on X, as X told it."""

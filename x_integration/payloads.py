@@ -97,8 +97,8 @@ def _post(item: dict[str, Any], names: dict[str, str], authors: dict[str, str]) 
     if not POST_ID.fullmatch(item["id"]) or not POST_ID.fullmatch(item["author_id"]):
         raise ValueError("an id is not a number")
     posted_at = datetime.fromisoformat(item["created_at"])
-    if posted_at.tzinfo is None:
-        raise ValueError("a time without a zone")
+    if posted_at.tzinfo is None or not 2006 <= posted_at.year <= 2200:
+        raise ValueError("a time that no post can have")
     return Post(
         id=item["id"],
         text=_long_text(item),

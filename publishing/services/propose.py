@@ -1,12 +1,12 @@
 """New items: what a template or a person suggests."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from publishing.errors import AlreadyProposed, BadContent
+from publishing.errors import AlreadyProposed, BadContent, ItemNotFound
 from publishing.models import Kind, QueueItem
 from publishing.proposers import Proposal, propose_from_template
 from publishing.text import LIMIT, weighted_length
@@ -18,6 +18,8 @@ from workspaces.services import check_member
 from x_integration.models import SourcePost
 
 _RECENT_TEXTS = 50
+_AT_ONCE = 100
+_RELEVANT_FOR = timedelta(days=7)
 
 
 def propose_item(
@@ -32,11 +34,14 @@ def propose_item(
 ) -> QueueItem:
     """Put a reply (with `source_post`) or a post into the queue, pending.
 
-    Raises BadContent, AlreadyProposed, or WorkspaceNotFound for a stranger.
+    Raises BadContent, AlreadyProposed, ItemNotFound for another workspace's post, or
+    WorkspaceNotFound for a stranger.
     """
     if actor.user:
         check_member(actor.user, workspace)
     check_content(text)
+    if source_post and source_post.workspace_id != workspace.pk:
+        raise ItemNotFound("There is no such post in this workspace.")
     try:
         with transaction.atomic(durable=True):
             item = QueueItem.objects.create(
@@ -92,9 +97,11 @@ def _next_number(workspace: Workspace) -> int:
 
 
 def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> list[QueueItem]:
-    """Suggest a reply to every post that may be answered and has no item yet, oldest first."""
-    made = []
-    for post in _unanswered(workspace):
+    """Suggest a reply to each recent post that may be answered and has no item yet, oldest first."""
+    made: list[QueueItem] = []
+    for post in _unanswered(workspace, now):
+        if len(made) == _AT_ONCE:
+            break
         proposal = _fresh_proposal(workspace, post)
         if proposal is None:
             continue
@@ -113,12 +120,13 @@ def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> lis
     return made
 
 
-def _unanswered(workspace: Workspace) -> Iterator[SourcePost]:
-    posts = SourcePost.objects.filter(workspace=workspace, items=None)
+def _unanswered(workspace: Workspace, now: datetime) -> Iterator[SourcePost]:
+    """Every one of them is looked at: posts that get no proposal keep nobody else waiting."""
+    posts = SourcePost.objects.that_may_be_answered().filter(
+        workspace=workspace, items=None, posted_at__gte=now - _RELEVANT_FOR
+    )
     ours = Q(author_id=workspace.x_account.x_user_id)
-    for post in posts.exclude(ours).order_by("posted_at")[:100]:
-        if post.may_be_answered:
-            yield post
+    return posts.exclude(ours).order_by("posted_at", "pk").iterator(_AT_ONCE)
 
 
 def _fresh_proposal(workspace: Workspace, post: SourcePost) -> Proposal | None:

@@ -11,7 +11,8 @@ from publishing.models import PublishAttempt, QueueItem
 from publishing.services.claim import ASK_AGAIN, block_item, claim_item
 from publishing.services.gates import Block
 from publishing.services.settle import settle_attempt
-from revfirst.batch import run_batch
+from publishing.states import State
+from revfirst.batch import OutOfTime, Patience, run_batch
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from workspaces.services import SEND_WINDOW_SECONDS, place_hold
@@ -26,6 +27,7 @@ from x_integration.services import (
 
 Clock = Callable[[], datetime]
 BATCH_SIZE = 500
+_UNAUTHORIZED = XUnauthorized.code
 _STOPS_EVERYBODY = {"no_credits", "usage_capped"}
 
 
@@ -34,25 +36,43 @@ def publish_item(item_id: int, *, x: XClient, actor: Actor, clock: Clock) -> Non
 
     A 401 leads to one renewal, one more claim and one more call; a second 401 holds the account.
     """
-    workspace = Workspace.objects.filter(items__pk=item_id).first()
+    workspace, patience = Workspace.objects.filter(items__pk=item_id).first(), Patience()
     if workspace is None:
         return
-    if _send(item_id, workspace, x=x, actor=actor, clock=clock) != "x_unauthorized":
+    send = partial(_send, item_id, workspace, patience=patience, x=x, actor=actor, clock=clock)
+    if send() != _UNAUTHORIZED or not patience.left():
         return
-    if refresh_workspace_x_tokens(workspace, now=clock(), x=x) != "success":
+    renewal = refresh_workspace_x_tokens(workspace, now=clock(), x=x)
+    if renewal == "refused":
+        _hold(workspace, _UNAUTHORIZED, actor=actor, now=clock())
+    if renewal != "success":
         return
-    QueueItem.objects.filter(pk=item_id).update(not_before=None)
-    if _send(item_id, workspace, x=x, actor=actor, clock=clock) == "x_unauthorized":
-        _hold(workspace, "x_unauthorized", actor=actor, now=clock())
+    released = QueueItem.objects.filter(pk=item_id, state=State.APPROVED, last_error=_UNAUTHORIZED)
+    released.update(not_before=None)
+    if send() == _UNAUTHORIZED:
+        _hold(workspace, _UNAUTHORIZED, actor=actor, now=clock())
 
 
-def _send(item_id: int, workspace: Workspace, *, x: XClient, actor: Actor, clock: Clock) -> str:
-    """One claim, call and settle; returns the code of what went wrong, or an empty string."""
+def _send(
+    item_id: int,
+    workspace: Workspace,
+    *,
+    patience: Patience,
+    x: XClient,
+    actor: Actor,
+    clock: Clock,
+) -> str:
+    """One claim, call and settle; returns the code of what went wrong, or an empty string.
+
+    When getting the token took long, the item is left for the next round: the call could be cut off.
+    """
     token = get_workspace_x_access_token(workspace, now=clock(), x=x)
     if token is None:
         now = clock()
         block_item(item_id, Block("account_not_ready", now + ASK_AGAIN), actor=actor, now=now)
         return "account_not_ready"
+    if not patience.left():
+        return OutOfTime.code
     begun = monotonic()  # before the claim transaction: a claim is good for 2 s from here
     attempt = claim_item(item_id, actor=actor, now=clock())
     if attempt is None:

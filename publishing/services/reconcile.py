@@ -14,7 +14,7 @@ from publishing.services import approvals
 from publishing.services.moves import move_item
 from publishing.services.settle import note_look, settle_attempt
 from publishing.states import Outcome, State
-from revfirst.batch import run_batch
+from revfirst.batch import Patience, run_batch
 from revfirst.errors import RevFirstError
 from workspaces import audit
 from workspaces.actors import Actor
@@ -49,8 +49,8 @@ def sweep(*, client: Callable[[], XClient] = XClient, actor: Actor, now: datetim
     """
     stranded = QueueItem.objects.stranded(now - STRANDED_AFTER)[:_AT_ONCE]
     doubted = [_doubt_stranded(item, actor=actor, now=now) for item in stranded]
-    found = _look_for_doubts(client, actor=actor, now=now)
     expired = [_expire(item, actor=actor, now=now) for item in _overdue(now)[:_AT_ONCE]]
+    found = _look_for_doubts(client, actor=actor, now=now)  # last: X may be slow
     return Swept(
         doubted=sum(doubted),
         confirmed=found.count(True),
@@ -96,9 +96,13 @@ def _doubt_stranded(item: QueueItem, *, actor: Actor, now: datetime) -> bool:
 
 
 def _expire(item: QueueItem, *, actor: Actor, now: datetime) -> bool:
+    """Expire the item, unless somebody edited it or approved it anew since it was listed."""
     try:
         with transaction.atomic(durable=True):
-            move_item("expire", item.pk, now=now)
+            move_item("expire", item.pk, now=now, seen=item.version)
+            approval = approvals.live_approval(item)
+            if approval is None or approval.expires_at > now:
+                raise WrongState(f"{item} was decided anew.")
             approvals.void(item, now=now)
             audit.record(
                 "item.expire",
@@ -139,16 +143,19 @@ def look_for_attempt(
 def _find(attempt: PublishAttempt, *, x: XClient, now: datetime) -> Post | None:
     """The post on our timeline with the same target and text, made since the first try began.
 
-    A post that already belongs to another item is not it. Raises XReadFailed, XUnauthorized or
-    NoAccessToken.
+    A post that already belongs to another item is not it. Raises XReadFailed, XUnauthorized,
+    NoAccessToken or OutOfTime.
     """
+    patience = Patience()
     workspace, wanted = attempt.item.workspace, attempt.snapshot
     account = XAccount.objects.filter(workspace=workspace).first()
     if account is None or account.x_user_id != wanted["account"]:
         raise NoAccessToken("The account that posted is not connected.", code="another_account")
     token = require_workspace_x_access_token(workspace, now=now, x=x)
     first = attempt.item.attempts.aggregate(first=Min("started_at"))["first"]
-    pages = x.timeline(account.x_user_id, access_token=token, start_time=first - _CLOCK_SKEW)
+    pages = patience.each(
+        x.timeline(account.x_user_id, access_token=token, start_time=first - _CLOCK_SKEW)
+    )
     text, target = normalised(wanted["text"]), wanted["target"] or ""
     matches = [
         post

@@ -9,8 +9,9 @@ from django.db import transaction
 
 from publishing.errors import WrongState
 from publishing.models import Approval, Kind, PublishAttempt, QueueItem
+from publishing.services import approvals
 from publishing.services.moves import move_item
-from publishing.states import Outcome
+from publishing.states import Outcome, State
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
@@ -66,6 +67,8 @@ def settle_attempt(
         )
         if move in ("confirm", "doubt"):
             Approval.objects.filter(pk=attempt.approval_id, used_at=None).update(used_at=now)
+        elif move == "fail":
+            approvals.void(item, now=now)
         if move == "confirm":
             record_replies_published(
                 item, attempt, actor=actor, now=now, x_post_id=x_post_id, reconciled=reconciled
@@ -176,9 +179,11 @@ def note_look(attempt: PublishAttempt, *, found_nothing: bool, now: datetime) ->
         next_look = attempt.started_at + LOOK_AFTER[min(looks, len(LOOK_AFTER) - 1)]
     given_up = looks >= len(LOOK_AFTER) or now - attempt.started_at >= timedelta(hours=24)
     with transaction.atomic(durable=True):
+        item = QueueItem.objects.filter(pk=attempt.item_id, state=State.UNCONFIRMED)
+        item.select_for_update(no_key=True).first()  # item before attempt, as everywhere
         row = PublishAttempt.objects.filter(
             pk=attempt.pk, looks=attempt.looks, outcome=Outcome.UNKNOWN
         )
-        row.update(looks=looks, next_look_at=None if given_up else next_look)
-        if given_up:
-            QueueItem.objects.filter(pk=attempt.item_id).update(needs_person=True)
+        noted = row.update(looks=looks, next_look_at=None if given_up else next_look)
+        if noted and given_up:
+            item.update(needs_person=True)

@@ -10,6 +10,7 @@ from control import demo
 from publishing.models import QueueItem
 from publishing.states import State
 from tests.clusters import Cluster, Web
+from tests.factories import UserFactory
 from tests.worlds import environment, manage
 from workspaces.models import User, Workspace
 from x_integration.simulator.process import SimulatorProcess
@@ -65,6 +66,18 @@ def test_it_refuses_an_x_that_is_somewhere_else(env, command):
     assert "simulator only" in refused(command, far)
 
 
+@pytest.mark.parametrize("name", ["X_AUTHORIZE_URL", "X_TOKEN_URL", "X_REVOKE_URL"])
+def test_it_refuses_when_a_part_of_x_is_somewhere_else(env, name):
+    far = {**env, name: "https://api.x.com/2/oauth2/token"}
+    assert name in refused("demo_once", far)
+
+
+def test_it_takes_over_nobody_who_has_its_name(env):
+    person = UserFactory(username=demo.OWNER)
+    assert "did not make" in refused("demo_data", env)
+    assert not User.objects.get(pk=person.pk).has_perm("workspaces.system_operator")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_it_refuses_what_is_not_the_simulator_and_asks_it_nothing_else(env, command, somebody_else):
     address, asked = somebody_else
@@ -97,7 +110,7 @@ def test_one_round_goes_from_hearing_to_audit(transactional_db, free_port, tmp_p
 def test_without_a_worker_the_round_says_so_and_fails(x, monkeypatch):
     monkeypatch.setattr(demo, "PUBLISH_SECONDS", 0.5)
     monkeypatch.setattr(demo, "SLUG", x.connected(demo.BRAND).slug)
-    User.objects.update(username=demo.OWNER)
+    User.objects.update(username=demo.OWNER, email=demo.OWNER_EMAIL)
     x.mention(Workspace.objects.get())
     monkeypatch.setattr(demo, "_somebody_says_something", lambda: None)
     with pytest.raises(demo.DemoFailed, match="the worker is not seen"):
@@ -107,5 +120,6 @@ def test_without_a_worker_the_round_says_so_and_fails(x, monkeypatch):
 def test_preparing_again_changes_nothing(x):
     workspace = x.connected(demo.BRAND)
     Workspace.objects.update(slug=demo.SLUG)
+    UserFactory(username=demo.OWNER, email=demo.OWNER_EMAIL)
     assert demo.prepare(now=timezone.now()) == workspace
     assert Workspace.objects.count() == 1

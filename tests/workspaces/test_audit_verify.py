@@ -29,6 +29,9 @@ CHANGES = [
     ("at", "at + interval '1 microsecond'"),
     ("at", "at + interval '1 day'"),
     ("at", "'infinity'"),
+    ("data", "('{\"n\": ' || repeat('9', 5000) || '}')::jsonb"),
+    ("data", "'{\"n\": 1e130000}'"),
+    ("data", "(repeat('[', 3000) || repeat(']', 3000))::jsonb"),
     ("at", "'4000-01-01 BC'"),
     ("at", "'20000-01-01'"),
     ("type", "overlay(type placing 'I' from 1)"),
@@ -155,6 +158,24 @@ def test_a_row_added_by_hand_is_found(chain):
     )
     assert f"chain {chain}, row 6: was changed" in verify()
     assert f"chain {chain}, row 5: is the head, but the rows end at 6" in verify()
+
+
+def test_a_forged_row_beside_the_true_one_is_found(chain):
+    """With its own right hash and the right one before: only its place is taken."""
+    true = AuditEvent.objects.get(chain=chain, seq=3)
+    forged = AuditEvent.objects.get(chain=chain, seq=3)
+    forged.id, forged.type = -1, "item.approve"
+    forged.hash = audit.event_hash(forged)
+    table, name = "ALTER TABLE workspaces_auditevent", "audit_seq_once_per_chain"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{table} DROP CONSTRAINT {name}")
+        try:
+            forged.save(force_insert=True)
+            assert f"chain {chain}, row 3: stands there twice" in verify()
+        finally:
+            tamper("DELETE FROM workspaces_auditevent WHERE id = -1")
+            cursor.execute(f"{table} ADD CONSTRAINT {name} UNIQUE (chain, seq)")
+    assert AuditEvent.objects.get(chain=chain, seq=3).hash == true.hash
 
 
 def test_two_rows_that_changed_places_are_both_named(chain):

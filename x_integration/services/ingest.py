@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from revfirst.batch import Patience
 from workspaces import audit
 from workspaces.actors import Actor
 from x_integration.client import XClient
@@ -12,17 +13,20 @@ from x_integration.models import SourcePost, XAccount
 from x_integration.payloads import Post
 from x_integration.services.tokens import require_workspace_x_access_token
 
+READING_SECONDS = 20
+
 
 def ingest_mentions(account: XAccount, *, x: XClient, actor: Actor, now: datetime) -> int:
     """Store the mentions that are new; returns how many.
 
-    Raises NoAccessToken, XUnauthorized or XReadFailed. Every page is read before anything is
+    Raises NoAccessToken, XUnauthorized, XReadFailed or OutOfTime. Every page is read before anything is
     stored: a broken page leaves nothing half, and the mark of the last complete run never passes
     an incomplete one.
     """
+    patience = Patience(READING_SECONDS)
     token = require_workspace_x_access_token(account.workspace, now=now, x=x)
     pages = x.mentions(account.x_user_id, access_token=token, since_id=account.mentions_seen_until)
-    posts = {post.id: post for page in pages for post in page.posts}
+    posts = {post.id: post for page in patience.each(pages) for post in page.posts}
     if not posts:
         return 0
     newest = max(posts, key=int)
