@@ -91,6 +91,7 @@ def test_the_demo_refuses_outside_development(env):
     assert "ENVIRONMENT=development" in done.stderr
 
 
+@pytest.mark.slow
 def test_one_round_goes_from_hearing_to_audit(transactional_db, free_port, tmp_path):
     web = f"http://127.0.0.1:{free_port}"
     callback = f"{web}/integrations/x/oauth/callback"

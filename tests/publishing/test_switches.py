@@ -3,6 +3,7 @@
 from datetime import datetime
 from threading import Event, Thread
 
+import pytest
 from django.db import connection
 from django.utils import timezone
 
@@ -18,6 +19,7 @@ def _begun(x) -> list[datetime]:
     return [datetime.fromisoformat(row["at"]) for row in x.calls("POST", "/2/tweets")]
 
 
+@pytest.mark.slow
 def test_after_the_kill_switch_answered_no_request_begins(x, settings):
     settings.PUBLISH_CONCURRENCY = 2  # so that the batch is still running when the switch turns
     workspaces = [x.connected(f"cafe{n}") for n in range(3)]

@@ -15,6 +15,7 @@ def _legs(x, web: Web, slug: str) -> tuple[float, int, int]:
     return web.replies_published()[slug], confirmed, len(x.machine_posts())
 
 
+@pytest.mark.slow
 def test_three_legs_agree_before_and_after_restarting_web_and_worker(x, free_port, tmp_path):
     workspace = x.connected()
     env = {**environment(x.simulator), "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}

@@ -28,13 +28,14 @@ setup_testing_defaults(environ)
 list(application(environ, lambda status, headers: print(status)))
 """
 
-EXCEPTION = f"""
-import django, logging, sentry_sdk
+# The secret is no part of the source, of which Sentry shows some lines.
+EXCEPTION = """
+import django, logging, os, sentry_sdk
 django.setup()
 def renew(held):
-    raise ValueError("refused: access_token={CANARY}")
+    raise ValueError(f"refused: access_token={held}")
 try:
-    renew("{CANARY}")
+    renew(os.environ["CANARY"])
 except ValueError as error:
     sentry_sdk.capture_exception(error)
 """
@@ -49,14 +50,14 @@ logging.getLogger("revfirst").error(
 )
 """
 
-TASK = f"""
-import django
+TASK = """
+import django, os
 django.setup()
 from contextlib import suppress
 from revfirst.tasks import TaskFailed, task
 @task
 def renew():
-    raise ValueError("refused: access_token={CANARY}")
+    raise ValueError(f"refused: access_token={os.environ['CANARY']}")
 with suppress(TaskFailed):
     renew()
 """
@@ -96,7 +97,8 @@ def report(ingest, tmp_path):
 
     def run(code: str, **more: str) -> tuple[str, list[dict[str, Any]]]:
         dsn = f"http://key@127.0.0.1:{ingest.server_address[1]}/1"
-        env = bare(tmp_path, SENTRY_DSN=dsn, DJANGO_SETTINGS_MODULE="revfirst.settings", **more)
+        usual = {"SENTRY_DSN": dsn, "DJANGO_SETTINGS_MODULE": "revfirst.settings"}
+        env = bare(tmp_path, **{**usual, "CANARY": CANARY, **more})
         python(code + FLUSH, env=env)
         text = "\n".join(ingest.received)
         rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
