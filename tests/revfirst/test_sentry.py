@@ -144,6 +144,6 @@ def test_a_task_that_fails_is_one_event_with_the_stack_of_its_cause(report):
 
 
 def test_without_a_dsn_nothing_is_sent(ingest, tmp_path):
-    env = bare(tmp_path, DJANGO_SETTINGS_MODULE="revfirst.settings")
+    env = bare(tmp_path, CANARY=CANARY, DJANGO_SETTINGS_MODULE="revfirst.settings")
     python(EXCEPTION + FLUSH, env=env)
     assert ingest.received == []
