@@ -49,9 +49,7 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
 class OwnWorkspaces(admin.RelatedFieldListFilter):
     """The workspaces that the person belongs to; of others not even the name is told."""
 
-    def field_choices(
-        self, field: Any, request: HttpRequest, model_admin: Any
-    ) -> list[Any]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
         """Id and slug of each."""
         own = Workspace.objects.filter(memberships__user=request.user.pk)
         return [(str(pk), slug) for pk, slug in own.values_list("pk", "slug")]
