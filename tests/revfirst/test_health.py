@@ -2,6 +2,8 @@
 
 import json
 from datetime import timedelta
+from threading import Event
+from threading import enumerate as enumerate_threads
 
 import pytest
 from django.core.cache import caches
@@ -36,8 +38,8 @@ def failing(answer) -> list[str]:
 
 
 @pytest.fixture
-def well(db):
-    """Everything works."""
+def well(transactional_db):
+    """Everything works; committed, since the checks run on a connection of their own."""
     beat(seconds=1)
 
 
@@ -91,22 +93,61 @@ def test_the_cache_alone_fails_when_redis_is_down(client, well, settings):
     assert (answer.status_code, failing(answer)) == (503, ["cache"])
 
 
-def test_a_migration_that_was_not_applied_is_counted(client, well):
-    MigrationRecorder.Migration.objects.filter(app="control").delete()
+@pytest.fixture
+def without_a_migration(well):
+    """The last migration of control is not on record; it is again afterwards."""
+    row = MigrationRecorder.Migration.objects.filter(app="control").latest("id")
+    row.delete()
+    yield
+    MigrationRecorder.Migration.objects.create(app=row.app, name=row.name)
+
+
+def test_a_migration_that_was_not_applied_is_counted(client, without_a_migration):
     check = client.get("/health").json()["checks"]["migrations"]
     assert check == {"ok": False, "detail": "1 not applied"}
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(170, 200), (190, 503)])
-def test_worker_and_scheduler_may_be_silent_for_three_minutes(client, db, seconds, status):
+def test_worker_and_scheduler_may_be_silent_for_three_minutes(
+    client, transactional_db, seconds, status
+):
     beat(seconds=seconds)
     answer = client.get("/health")
     assert answer.status_code == status
     assert failing(answer) == ([] if status == 200 else ["scheduler", "worker"])
 
 
-def test_a_worker_that_was_never_seen_fails(client, db):
+def test_a_worker_that_was_never_seen_fails(client, transactional_db):
     assert failing(client.get("/health")) == ["scheduler", "worker"]
+
+
+@pytest.fixture
+def frozen(registry, monkeypatch):
+    """A check whose server does not answer until the event is set."""
+    thawed = Event()
+    monkeypatch.setattr(health, "ANSWER_SECONDS", 0.5)
+
+    def ask() -> Check:
+        return Check(thawed.wait(20))
+
+    registry.register("a frozen server", ask)
+    yield thawed
+    thawed.set()
+    assert health._round.over.wait(20)
+
+
+def test_a_server_that_is_frozen_holds_up_no_answer_and_gets_no_second_thread(client, well, frozen):
+    first, second = client.get("/health"), client.get("/health")
+    assert (first.status_code, failing(first)) == (503, failing(second))
+    assert first.json()["checks"]["a frozen server"] == {"ok": False, "detail": "no answer"}
+    assert [thread.name for thread in enumerate_threads()].count("health") == 1
+
+
+def test_when_a_frozen_server_is_back_it_is_green_again_by_itself(client, well, frozen):
+    assert client.get("/health").status_code == 503
+    frozen.set()
+    assert health._round.over.wait(20)
+    assert client.get("/health").status_code == 200
 
 
 @pytest.fixture
