@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.timesince import timesince
 
 from publishing import services
+from publishing.errors import NotADecision, TextNotSaved
 from publishing.models import Approval, PublishAttempt, QueueItem
 from publishing.states import State
 from publishing.text import LIMIT, weighted_length
@@ -245,25 +247,21 @@ class QueueItemAdmin(MembersAdmin):
         return open_ and self.has_operate_permission(request)
 
     def _decide_one(self, request: HttpRequest, item: QueueItem) -> HttpResponse:
-        version, actor, now = _version_seen(request, item), _actor(request), timezone.now()
-        decision, given = request.POST.get("decision"), request.POST
+        decision = request.POST.get("decision", "")
         try:
-            if decision == "approve":
-                services.approve_item(item.pk, version=version, actor=actor, now=now)
-            elif decision == "reject":
-                reason = given.get("reason", "")
-                services.reject_item(item.pk, version=version, reason=reason, actor=actor, now=now)
-            elif decision == "edit":
-                text = given.get("text", "").replace("\r\n", "\n")
-                services.edit_item(item.pk, version=version, text=text, actor=actor, now=now)
-            else:
-                messages.error(request, "That is not a decision.")
-                return HttpResponseRedirect(request.path)
+            _decide(item, decision, request)
         except RevFirstError as error:
             messages.error(request, f"{item}: {error}")
-            return HttpResponseRedirect(request.path)
+            return self._page_again(request, item)
         messages.success(request, f"{item}: {decision} is done.")
         return HttpResponseRedirect(request.path)
+
+    def _page_again(self, request: HttpRequest, item: QueueItem) -> HttpResponse:
+        """The page as it is now, with what the person typed: a refusal loses nothing."""
+        again = copy(request)
+        again.method = "GET"
+        typed = {"typed_text": _typed_text(request), "typed_reason": request.POST.get("reason", "")}
+        return self.changeform_view(again, str(item.pk), extra_context=typed)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -287,6 +285,28 @@ class ApprovalAdmin(MembersAdmin):
 
 def _actor(request: HttpRequest) -> Actor:
     return Actor.operator(request.user, door="admin")  # type: ignore[arg-type]
+
+
+def _decide(item: QueueItem, decision: str, request: HttpRequest) -> None:
+    """Do what the item's page asked for. Raises what the services raise, NotADecision or TextNotSaved."""
+    version, actor, now = _version_seen(request, item), _actor(request), timezone.now()
+    text, reason = _typed_text(request), request.POST.get("reason", "")
+    if decision == "approve":
+        if text is not None and text != item.text and version == item.version:
+            raise TextNotSaved
+        services.approve_item(item.pk, version=version, actor=actor, now=now)
+    elif decision == "reject":
+        services.reject_item(item.pk, version=version, reason=reason, actor=actor, now=now)
+    elif decision == "edit":
+        services.edit_item(item.pk, version=version, text=text or "", actor=actor, now=now)
+    else:
+        raise NotADecision
+
+
+def _typed_text(request: HttpRequest) -> str | None:
+    """What stood in the page's text field, with the line ends that we keep; None when it had none."""
+    typed = request.POST.get("text")
+    return None if typed is None else typed.replace("\r\n", "\n")
 
 
 def _version_seen(request: HttpRequest, item: QueueItem) -> int:

@@ -37,3 +37,15 @@ class AlreadyProposed(Conflict):
     """There is a live reply to this post already."""
 
     code = "already_proposed"
+
+
+class TextNotSaved(Conflict):
+    """The text on the page was changed and not saved: save it first, then approve what was saved."""
+
+    code = "text_not_saved"
+
+
+class NotADecision(Refused):
+    """That is not a decision."""
+
+    code = "not_a_decision"

@@ -1,6 +1,7 @@
 """The queue in the admin: what is seen is what is decided, by those who may."""
 
 import re
+from html.parser import HTMLParser
 
 import pytest
 from django.test import Client
@@ -91,6 +92,78 @@ def test_one_refusal_does_not_stop_the_others(item, ana):
     answer = ana.post(LIST, form, follow=True).content.decode()
     assert "1 approved" in answer
     assert f"{item}: {item} was edited" in answer
+
+
+def test_text_that_was_typed_and_not_saved_is_not_lost_by_an_approval(item, ana):
+    form = {"decision": "approve", "text": "Better words", f"version-{item.pk}": "1"}
+    answer = ana.post(page_of(item), form).content.decode()
+    item.refresh_from_db()
+    assert (item.state, item.version) == (State.PENDING, 1)
+    assert "changed and not saved" in answer
+    assert "Better words</textarea>" in answer
+
+
+def test_the_text_of_the_page_as_a_browser_sends_it_back_is_no_change(item, ana):
+    QueueItem.objects.filter(pk=item.pk).update(text="\nTwo\nlines")
+    form = {"decision": "approve", "text": "\r\nTwo\r\nlines", f"version-{item.pk}": "1"}
+    ana.post(page_of(item), form)
+    item.refresh_from_db()
+    assert item.state == State.APPROVED
+
+
+@pytest.mark.parametrize("text", ["", "   ", "long " * 100, "a\x00b"])
+def test_a_refused_text_stands_on_the_page_again(item, ana, text):
+    form = {"decision": "edit", "text": text, f"version-{item.pk}": "1"}
+    answer = ana.post(page_of(item), form).content.decode()
+    assert (text or item.text.replace("<b>", "&lt;b&gt;").replace("</b>", "&lt;/b&gt;")) in answer
+    item.refresh_from_db()
+    assert item.version == 1
+
+
+def test_what_was_typed_about_an_item_that_somebody_decided_meanwhile_can_be_kept(item, ana):
+    QueueItem.objects.update(state=State.REJECTED)
+    form = {"decision": "edit", "text": "Better words", f"version-{item.pk}": "1"}
+    answer = ana.post(page_of(item), form).content.decode()
+    assert "was not saved" in answer
+    assert "Better words</textarea>" in answer
+
+
+class Forms(HTMLParser):
+    """Which submit buttons stand in the form of which named field."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.forms: list[tuple[set[str], list[str]]] = [(set(), [])]
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        told = dict(attrs)
+        if tag == "form":
+            self.forms.append((set(), []))
+        elif tag in ("input", "textarea"):
+            self.forms[-1][0].add(told.get("name", ""))
+        elif tag == "button" and told.get("name") == "decision":
+            self.forms[-1][1].append(told["value"])
+
+    def buttons_beside(self, field: str) -> list[str]:
+        return next(buttons for fields, buttons in self.forms if field in fields)
+
+
+def test_enter_in_the_reason_can_only_reject(item, ana):
+    """A browser presses the first button of the field's form."""
+    forms = Forms(ana.get(page_of(item)).content.decode())
+    assert forms.buttons_beside("reason") == ["reject"]
+    assert forms.buttons_beside("text") == ["approve", "edit"]
+
+
+def test_a_rejection_on_the_items_page_without_a_reason_is_refused_and_one_with_it_is_done(
+    item, ana
+):
+    form = {"decision": "reject", f"version-{item.pk}": "1"}
+    assert "Say why" in ana.post(page_of(item), form).content.decode()
+    ana.post(page_of(item), {**form, "reason": "Too loud"})
+    item.refresh_from_db()
+    assert (item.state, item.decision_reason) == (State.REJECTED, "Too loud")
 
 
 def test_an_edit_on_the_items_page_waits_for_a_new_approval(item, ana):
