@@ -10,7 +10,7 @@ python := $(VENV)/bin/python
 apps := revfirst workspaces x_integration publishing control
 sets := base demo test dev
 
-.PHONY: help demo test lint format states requirements clean
+.PHONY: help demo test lint format bench states requirements clean
 
 help: ## list the commands
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ format: ## write the code in its one style
 	deploy/make-env dev
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+bench: ## measure what a first look costs, beside the bounds
+	deploy/make-env dev
+	$(python) -m tests.benchmarks.first_look
 
 states: ## write docs/STATES.md from the table of moves
 	deploy/make-env dev

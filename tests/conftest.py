@@ -1,5 +1,6 @@
 """What every test may ask for: a clean database, a simulator of X, a connected workspace."""
 
+import functools
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,14 +19,26 @@ _KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 def _empty_tables(_: object) -> None:
     """Empty what a test with real commits left, without the audit's triggers; keep the fixtures.
 
-    The stock flush would make all permissions again after each test.
+    The stock flush would make all permissions again after each test, and TRUNCATE pays for every
+    table, filled or not: twenty times what deleting a few rows costs.
     """
-    tables = sorted(set(connection.introspection.table_names()) - _KEPT)
-    names = ", ".join(connection.ops.quote_name(table) for table in tables)
+    tables = _tables()
+    filled = " UNION ALL ".join(
+        f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})"  # noqa: S608 - our own names
+        for table in tables
+    )
     with connection.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")
-        cursor.execute(f"TRUNCATE {names} RESTART IDENTITY")
-        cursor.execute("SET session_replication_role = origin")
+        cursor.execute(filled)
+        deletes = [f"DELETE FROM {table}" for (table,) in cursor.fetchall()]  # noqa: S608 - as above
+        sleeping = "SET session_replication_role = replica"
+        awake = "SET session_replication_role = origin"
+        cursor.execute("; ".join([sleeping, *deletes, awake]))
+
+
+@functools.cache
+def _tables() -> list[str]:
+    names = set(connection.introspection.table_names()) - _KEPT
+    return [connection.ops.quote_name(name) for name in sorted(names)]
 
 
 @pytest.fixture(autouse=True, scope="session")
