@@ -13,7 +13,6 @@ from typing import NoReturn
 from x_integration.simulator.app import Simulator
 from x_integration.simulator.instants import now_ms
 from x_integration.simulator.journal import StateUnusable
-from x_integration.simulator.sample import loader
 from x_integration.simulator.server import SimulatorServer
 from x_integration.simulator.settings import DIALECTS, Client
 
@@ -37,7 +36,7 @@ def main() -> None:
     except StateUnusable as error:
         _give_up(str(error))
     if options.sample and simulator.state.is_new():
-        loader.load(simulator.state.world, now=now_ms())
+        simulator.state.load_sample(now=now_ms())
     server = _listen(options.host, options.port, simulator)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     host = f"[{options.host}]" if ":" in options.host else options.host

@@ -28,13 +28,13 @@ _POST_SHAPE = ("expansions", "user.fields", "media.fields", "poll.fields", "plac
 def me(call: Call) -> Response:
     _check_parameters(call, "user.fields", "expansions", call.dialect.post_fields_parameter)
     selection = Selection.of_users(call.query, call.dialect)
-    return json_answer(Shaper(call.simulator.state.world, selection).user_answer(call.caller))
+    return json_answer(_shaper(call, selection).user_answer(call.caller))
 
 
 def mentions(call: Call) -> Response:
-    user_id = _path_id(call)
-    ids = call.simulator.state.world.mentions_of(user_id)[-_MENTIONS_KEPT:]
-    return _timeline(call, user_id, ids, "mentions")
+    world, user_id = call.simulator.state.world, _path_id(call)
+    ids = [post_id for post_id in world.mentions_of(user_id) if _may_be_seen(call, post_id)]
+    return _timeline(call, user_id, ids[-_MENTIONS_KEPT:], "mentions")
 
 
 def posts_of_user(call: Call) -> Response:
@@ -54,7 +54,7 @@ def posts_by_ids(call: Call) -> Response:
     for each in wanted:
         if not re.fullmatch(r"[0-9]{1,19}", each, re.ASCII):
             raise _invalid(call, "ids", f"The `ids` query parameter value [{each}] is not valid")
-    shaper = Shaper(call.simulator.state.world, Selection.of_posts(call.query, call.dialect))
+    shaper = _shaper(call, Selection.of_posts(call.query, call.dialect))
     found, errors = shaper.sort_out([int(each) for each in dict.fromkeys(wanted)], "ids")
     return json_answer(shaper.posts_answer(found, errors))
 
@@ -81,7 +81,7 @@ def create_post(call: Call) -> Response:
         extras={"reply_settings": draft.reply_settings},
     )
     selection = Selection.of_posts({}, dialect)
-    return json_answer({"data": Shaper(simulator.state.world, selection).post(post)}, 201)
+    return json_answer({"data": _shaper(call, selection).post(post)}, 201)
 
 
 def delete_post(call: Call) -> Response:
@@ -105,13 +105,22 @@ def _timeline(call: Call, user_id: int, ids: list[int], kind: str, *also: str) -
     selection = Selection.of_posts(call.query, dialect)
     world = call.simulator.state.world
     user = world.users.get(user_id)
-    if user is None or (user.protected and user_id != call.caller.id):
+    if user is None or not world.may_see(call.caller, user):
         describe = not_authorized if user else not_found
         error = describe("user", "id", str(user_id), dialect=dialect.name)
         return json_answer({"errors": [error]})
     page = turn_page(ids, window)
-    answer = Shaper(world, selection).posts_answer([world.posts[post_id] for post_id in page.ids])
+    answer = _shaper(call, selection).posts_answer([world.posts[post_id] for post_id in page.ids])
     return json_answer(answer | {"meta": page.meta()})
+
+
+def _may_be_seen(call: Call, post_id: int) -> bool:
+    world = call.simulator.state.world
+    return world.may_see(call.caller, world.users[world.posts[post_id].author_id])
+
+
+def _shaper(call: Call, selection: Selection) -> Shaper:
+    return Shaper(call.simulator.state.world, selection, call.caller)
 
 
 def _path_id(call: Call) -> int:

@@ -21,12 +21,14 @@ from x_integration.simulator.problems import (
     Refusal,
     blank,
     forbidden,
+    json_answer,
     too_many_requests,
     unauthorized,
 )
 from x_integration.simulator.request_log import RequestEntry, RequestLog
 from x_integration.simulator.settings import Client, Settings
 from x_integration.simulator.state import State
+from x_integration.simulator.visitors import is_welcome
 
 ROUTES: list[Route] = [*api.ROUTES, *oauth.ROUTES, *control.ROUTES, *views.ROUTES]
 
@@ -57,6 +59,8 @@ class Simulator:
             return _refused(request.path, error)
 
     def _answer(self, request: Request, entry: RequestEntry | None) -> Response:
+        if not is_welcome(request):
+            return json_answer({"detail": "The simulator answers this machine's own."}, 403)
         route, args = self._map.bind_to_environ(request.environ).match()
         if route.is_control:
             return self._work(route, request, args)

@@ -1,7 +1,7 @@
 """The door for tests, demos and benchmarks: people speak, clocks shrink, things go wrong.
 
-JSON in and out. A body must come as application/json, so that no web page in a browser can reach
-this door by accident.
+JSON in and out. A write must come as application/json, body or not: a form on a web page cannot
+say that.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from x_integration.simulator.calls import Call, Route
+from x_integration.simulator.drafts import REPLY_SETTINGS
 from x_integration.simulator.faults import BadFault
 from x_integration.simulator.grants import DEFAULT_SCOPE, SCOPES
 from x_integration.simulator.instants import X_EPOCH_MS, parse_instant, rfc3339
@@ -65,10 +66,10 @@ def overview(call: Call) -> Response:
 
 def reset(call: Call) -> Response:
     """POST /control/reset {"sample"?: bool}: an empty X, or the one of the first start."""
-    with_sample = _read(call, "sample").get("sample", False)
+    with_sample = _flag(_read(call, "sample"), "sample", False)
     call.simulator.reset()
-    if with_sample is True:
-        loader.load(call.simulator.state.world, now=call.now)
+    if with_sample:
+        call.simulator.state.load_sample(now=call.now)
     return overview(call)
 
 
@@ -89,7 +90,7 @@ def put_user(call: Call) -> Response:
     user = world.put_user(
         username,
         _text(body, "name", known.name if known else username),
-        protected=body.get("protected", known.protected if known else False) is True,
+        protected=_flag(body, "protected", known.protected if known else False),
         profile=(known.profile if known else {}) | profile,
     )
     return json_answer(_user(user), 200 if known else 201)
@@ -123,6 +124,8 @@ def say(call: Call) -> Response:
     extras: dict[str, Any] = {
         name: _text(body, name) for name in ("lang", "reply_settings") if name in body
     }
+    if extras.get("reply_settings", "everyone") not in ("everyone", *REPLY_SETTINGS):
+        raise _wrong(f"reply_settings must be everyone or one of {', '.join(REPLY_SETTINGS)}.")
     post = world.say(
         _known_user(call, _text(body, "username")),
         _text(body, "text"),
@@ -130,7 +133,7 @@ def say(call: Call) -> Response:
         reply_to=_known_post(call, body, "in_reply_to"),
         quotes=_known_post(call, body, "quote"),
         created_ms=_past_instant(body, call.now),
-        auto_mention=body.get("auto_mention", True) is not False,
+        auto_mention=_flag(body, "auto_mention", True),
         extras=extras,
     )
     return json_answer(_post(call, post), 201)
@@ -252,12 +255,11 @@ def _missing_user(username: str) -> Refusal:
 
 
 def _body(call: Call) -> dict[str, Any]:
-    raw = call.request.get_data()
-    if raw and call.request.mimetype != "application/json":
+    if call.request.mimetype != "application/json":
         raise _wrong("The body must be application/json.", 415)
     try:
-        body = json.loads(raw or b"{}")
-    except ValueError:
+        body = json.loads(call.request.get_data() or b"{}")
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise _wrong("The body must be a JSON object.")
@@ -276,6 +278,13 @@ def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
     value = body.get(name, default)
     if not isinstance(value, str) or not value or not _is_encodable(value):
         raise _wrong(f"{name} must be a text.")
+    return value
+
+
+def _flag(body: dict[str, Any], name: str, default: bool) -> bool:
+    value = body.get(name, default)
+    if not isinstance(value, bool):
+        raise _wrong(f"{name} must be true or false.")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The body of POST /2/tweets: read strictly, refused in the words of X's own validator."""
+"""The body of POST /2/tweets: read as strictly as X's schema is, refused in the manner of its validator."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from x_integration.simulator.problems import Refusal, invalid_request
 
 _SNOWFLAKE = re.compile(r"[0-9]{1,19}")
-_REPLY_SETTINGS = ("following", "mentionedUsers", "subscribers", "verified")
+REPLY_SETTINGS = ("following", "mentionedUsers", "subscribers", "verified")
 _BOOLEANS = {"made_with_ai", "paid_partnership"}
 # X knows these; nothing on this machine stands behind them.
 _NOT_SIMULATED = {
@@ -77,7 +77,7 @@ class _Reader:
             raise self._refuse("Requests with bodies must have content-type of application/json.")
         try:
             fields = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._refuse("The request body is not valid JSON.") from None
         if not isinstance(fields, dict):
             raise self._refuse("$: is of another type than the expected object")
@@ -104,9 +104,9 @@ class _Reader:
             )
 
     def _reply_setting(self, where: str, value: Any) -> None:
-        if value not in _REPLY_SETTINGS:
+        if value not in REPLY_SETTINGS:
             raise self._refuse(
-                f"{where}: does not have a value in the enumeration {list(_REPLY_SETTINGS)}",
+                f"{where}: does not have a value in the enumeration [{', '.join(REPLY_SETTINGS)}]",
                 {where: [str(value)]},
             )
 
@@ -120,11 +120,15 @@ class _Reader:
             raise self._refuse(f"{where}.in_reply_to_tweet_id: is missing but it is required")
         self._snowflake(f"{where}.in_reply_to_tweet_id", value["in_reply_to_tweet_id"])
         excluded = value.get("exclude_reply_user_ids", [])
-        if not isinstance(excluded, list) or not all(isinstance(each, str) for each in excluded):
-            raise self._wrong_type(f"{where}.exclude_reply_user_ids", excluded, "array")
-        if "auto_populate_reply_metadata" in value:
-            name = "auto_populate_reply_metadata"
-            self._boolean(f"{where}.{name}", value[name])
+        name = f"{where}.exclude_reply_user_ids"
+        if not isinstance(excluded, list):
+            raise self._wrong_type(name, excluded, "array")
+        for number, each in enumerate(excluded):
+            if not isinstance(each, str):
+                raise self._wrong_type(f"{name}[{number}]", each, "string")
+        automatic = "auto_populate_reply_metadata"
+        if automatic in value:
+            self._boolean(f"{where}.{automatic}", value[automatic])
 
     def _not_simulated(self, where: str, value: Any) -> None:
         raise self._refuse(f"{where}: the local X simulator has nothing behind this field")
@@ -135,10 +139,16 @@ class _Reader:
         )
 
     def _wrong_type(self, where: str, value: Any, expected: str) -> Refusal:
-        return self._refuse(f"{where}: {type(value).__name__} found, {expected} expected")
+        return self._refuse(f"{where}: {_json_type(value)} found, {expected} expected")
 
     def _refuse(self, message: str, parameters: dict[str, list[str]] | None = None) -> Refusal:
         return invalid_request(message, parameters, dialect=self._dialect)
+
+
+def _json_type(value: Any) -> str:
+    """What JSON calls the value."""
+    names = {bool: "boolean", str: "string", list: "array", dict: "object", int: "integer"}
+    return names.get(type(value), "null" if value is None else "number")
 
 
 def _is_id(value: str) -> bool:

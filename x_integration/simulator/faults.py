@@ -195,19 +195,21 @@ class Faults:
         """
         wish = dict(wish)
         fault = _make(wish)
-        method, path = str(wish.pop("method", "*")).upper(), wish.pop("path", None)
+        method, path = wish.pop("method", "*"), wish.pop("path", None)
         times, user = wish.pop("times", 1), wish.pop("user", None)
         if wish:
             raise BadFault(f"A {fault.name} fault knows no {min(wish)}.")
         if not isinstance(path, str) or not path:
             raise BadFault("A fault needs a path.")
+        if not isinstance(method, str) or not isinstance(user, str | None):
+            raise BadFault("method and user must be texts.")
         if times is not None and (
             isinstance(times, bool) or not isinstance(times, int) or times < 1
         ):
             raise BadFault("times must be a whole number from 1 up, or null.")
         with self._lock:
             self._made += 1
-            hung = HungFault(self._made, fault, method, path, user, times)
+            hung = HungFault(self._made, fault, method.upper(), path, user, times)
             self._hung.append(hung)
         return hung
 
@@ -235,7 +237,7 @@ class Faults:
 
 def _make(wish: dict[str, Any]) -> Fault:
     """Take a fault's own fields out of the wish."""
-    cls = KINDS.get(wish.pop("kind", ""))
+    cls = KINDS.get(str(wish.pop("kind", "")))
     if cls is None:
         raise BadFault(f"kind must be one of {', '.join(sorted(KINDS))}.")
     given: dict[str, Any] = {}

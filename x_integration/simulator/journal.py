@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Journal:
             raise StateUnusable(
                 f"The state folder {folder} cannot be written: {error.strerror}."
             ) from None
+        self._held: list[bytes] | None = None
         self._refuse_company(folder)
 
     def _refuse_company(self, folder: Path) -> None:
@@ -65,8 +67,24 @@ class Journal:
     def append(self, event: Event) -> None:
         """Write one event. One write call, so a kill tears at most the last line."""
         line = (json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
-        written = os.write(self._file, line)
-        if written < len(line):  # the disk is full: leave no torn line in the middle
+        if self._held is None:
+            self._write(line)
+        else:
+            self._held.append(line)
+
+    @contextmanager
+    def in_one_write(self) -> Iterator[None]:
+        """What is appended inside is written at the end, in one call: a kill leaves all or nothing."""
+        self._held = []
+        try:
+            yield
+            self._write(b"".join(self._held))
+        finally:
+            self._held = None
+
+    def _write(self, lines: bytes) -> None:
+        written = os.write(self._file, lines)
+        if written < len(lines):  # the disk is full: leave no torn line in the middle
             os.ftruncate(self._file, os.fstat(self._file).st_size - written)
             raise OSError("the journal could not be written")
 

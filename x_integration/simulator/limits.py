@@ -31,9 +31,6 @@ class RateLimits:
         self._settings = settings
         self._windows: dict[tuple[str, int], tuple[int, int]] = {}
 
-    def forget(self) -> None:
-        self._windows.clear()
-
     def take(self, endpoint: str, user_id: int, now_ms: int) -> Allowance:
         """Count one request. A spent allowance stays spent until the window's reset."""
         now = now_ms // 1000

@@ -1,6 +1,6 @@
 """Starts the simulator as a real process and speaks to its control door.
 
-For tests, the demo and benchmarks; needs nothing but the standard library.
+For tests and benchmarks; needs nothing but the standard library.
 """
 
 import http.client

@@ -13,6 +13,8 @@ from x_integration.simulator.problems import (
 )
 from x_integration.simulator.world import Post, User, World
 
+LONGEST_TEXT = 25_000
+
 
 def check_draft(
     draft: Draft, author: User, world: World, *, tier: str, dialect: str, now: int
@@ -43,6 +45,8 @@ def is_summoned(target: Post, author: User, world: World) -> bool:
 def _check_text(text: str, dialect: str) -> None:
     if not text.strip():
         raise invalid_request("$.text: must not be empty", {"$.text": [text]}, dialect=dialect)
+    if len(text) > LONGEST_TEXT:  # long posts of Premium authors; nothing longer is even counted
+        raise invalid_request(f"$.text: may be at most {LONGEST_TEXT} characters", dialect=dialect)
 
 
 def _visible(post_id: int | None, author: User, world: World) -> Post | None:
@@ -50,8 +54,7 @@ def _visible(post_id: int | None, author: User, world: World) -> Post | None:
     if post_id is None:
         return None
     post = world.live_post(post_id)
-    hidden = post and world.users[post.author_id].protected and post.author_id != author.id
-    if post is None or hidden:
+    if post is None or not world.may_see(author, world.users[post.author_id]):
         raise forbidden(TARGET_GONE_TEXT)
     return post
 

@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _write(self, answer: Response, headers: dict[str, str], *, with_body: bool) -> None:
         """One write for the whole answer: a client never sees half of it unless it asked to."""
-        body = answer.get_data()
+        body = b"" if answer.status_code in (204, 304) else answer.get_data()
         lines = [f"HTTP/1.1 {answer.status_code} {answer.status.partition(' ')[2]}"]
         headers = {**(headers or dict(answer.headers)), "Date": self.date_time_string()}
         if answer.status_code not in (204, 304):  # RFC 9110, 8.6: these have none

@@ -53,7 +53,7 @@ class Settings:
         """Take all of the changes or none. Raises BadSetting."""
         takers = {
             "access_tier": _tier,
-            "expires_in": _positive,
+            "expires_in": _seconds,
             "code_ttl_seconds": _positive,
             "latency_ms": _not_negative,
             "rate_limits": _rate_limits,
@@ -73,9 +73,16 @@ def _tier(name: str, value: Any) -> str:
 
 
 def _number(name: str, value: Any) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value > _LARGEST:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not -_LARGEST <= value <= _LARGEST:  # nor NaN, which Python's JSON reads
         raise BadSetting(f"{name} must be a number.")
-    return value
+    return value  # type: ignore[no-any-return]
+
+
+def _seconds(name: str, value: Any) -> int:
+    if not isinstance(value, int):
+        raise BadSetting(f"{name} must be a whole number of seconds.")
+    return int(_positive(name, value))
 
 
 def _positive(name: str, value: Any) -> int | float:

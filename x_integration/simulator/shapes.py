@@ -15,8 +15,9 @@ _SOURCES = {"api": "Automated app", "web": "X Web App"}
 class Shaper:
     """Turns rows into answers: only what was asked for, beside the fields that always come."""
 
-    def __init__(self, world: World, selection: Selection) -> None:
+    def __init__(self, world: World, selection: Selection, viewer: User) -> None:
         self._world, self._selection, self._words = world, selection, selection.dialect
+        self._viewer = viewer
 
     # --- posts --------------------------------------------------------------------------------
 
@@ -181,7 +182,7 @@ class Shaper:
             post = self._world.live_post(post_id)
             if post is None:
                 describe = not_found
-            elif self._world.users[post.author_id].protected:
+            elif not self._world.may_see(self._viewer, self._world.users[post.author_id]):
                 describe = not_authorized
             else:
                 found.append(post)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from x_integration.simulator.grants import Grants
 from x_integration.simulator.journal import Event, Journal, StateUnusable
+from x_integration.simulator.sample import loader
 from x_integration.simulator.world import World
 
 
@@ -36,7 +37,7 @@ class State:
         for number, event in enumerate(self.journal.replay(), start=1):
             try:
                 self._appliers[event["e"]](event)
-            except (KeyError, TypeError):
+            except (AttributeError, KeyError, TypeError, ValueError):
                 raise StateUnusable(
                     f"{self.journal.path}, line {number} is not an event of this simulator; "
                     "move the file away to start afresh."
@@ -50,6 +51,11 @@ class State:
     def is_new(self) -> bool:
         """Whether nothing ever happened here."""
         return not self.world.users
+
+    def load_sample(self, *, now: int) -> None:
+        """Say everything of the sample; a kill in the middle leaves a new simulator new."""
+        with self.journal.in_one_write():
+            loader.load(self.world, now=now)
 
     def clear(self) -> None:
         """Forget everything, on disk too."""

@@ -18,11 +18,12 @@ MAX_WEIGHTED_LENGTH = 280
 _URL_WEIGHT = 23
 
 _BARE_SUFFIXES = (
-    "com|org|net|dev|app|io|co|me|info|coffee|cafe|shop|br|pt|es|mx|jp|uk|us|de|fr|ae|sa|eg"
+    "com|org|net|dev|app|io|co|me|info|coffee|cafe|shop|club|store|online|site|blog|xyz|tv|ai|ly|be"
+    "|br|pt|es|mx|jp|uk|us|de|fr|ae|sa|eg|it|nl|ca|au|in|ch|ar|cl|uy|kr|cn"
 )
 _URL = re.compile(
     r"(?<![\w@.#$/-])"
-    r"(?:https?://[^\s<>\"\u3000-\u303f\uff01-\uff5e\u060c\u061b\u061f]+"
+    r"(?:https?://[a-z0-9.-]+\.[a-z]{2,}(?::[0-9]+)?(?:[/?#][!#-;=?-~\u00a1-\u024f\u0400-\u04ff]*)?"
     rf"|(?:[a-z0-9][a-z0-9-]*\.)+(?:{_BARE_SUFFIXES})(?![\w@.-]*\w)(?:/[\w/#?=&%.+~-]*)?)",
     re.IGNORECASE | re.ASCII,
 )
@@ -38,7 +39,7 @@ _EMOJI_BASE = (
 )
 _EMOJI_UNIT = f"{_EMOJI_BASE}\ufe0f?[\U0001f3fb-\U0001f3ff]?[\U000e0020-\U000e007f]*"
 _EMOJI = re.compile(
-    "[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3|[©®]\ufe0f|"
+    "[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3|[©®]\ufe0f?|"
     f"{_EMOJI_UNIT}(?:\u200d{_EMOJI_UNIT})*"
 )
 _LIGHT = ((0, 4351), (8192, 8205), (8208, 8223), (8242, 8247))
@@ -54,20 +55,26 @@ def urls_in(text: str) -> list[tuple[int, int]]:
 
 
 def usernames_in(text: str) -> list[str]:
-    """Every @name in order, each once, without regard to case."""
+    """Every @name in order, each once, without regard to case; a link's own @ names nobody."""
     seen: dict[str, str] = {}
-    for found in _MENTION.finditer(text):
-        seen.setdefault(found.group(1).lower(), found.group(1))
+    for mark in marks_in(text):
+        if mark.kind == "mentions":
+            seen.setdefault(mark.value.lower(), mark.value)
     return list(seen.values())
+
+
+def gist(text: str) -> str:
+    """What makes two texts the same to X's check for duplicates, as far as anybody knows."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def leading_usernames(text: str) -> tuple[list[str], str]:
     """The @names that a text begins with, and the rest."""
-    names = []
-    while found := _LEADING_MENTION.match(text):
+    names, at = [], 0
+    while found := _LEADING_MENTION.match(text, at):
         names.append(found.group(1))
-        text = text[found.end() :]
-    return names, text
+        at = found.end()
+    return names, text[at:]
 
 
 def cashtags_in(text: str) -> list[str]:

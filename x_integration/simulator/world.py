@@ -84,6 +84,10 @@ class World:
         post = self.posts.get(post_id) if post_id is not None else None
         return post if post and not post.deleted else None
 
+    def may_see(self, viewer: User, author: User) -> bool:
+        """Whether X shows the author's posts to the viewer; nobody follows anybody here."""
+        return viewer.id == author.id or not author.protected
+
     def timeline(self, user_id: int) -> list[int]:
         """Ids of a user's posts, oldest first."""
         return self._timelines.get(user_id, [])
@@ -107,8 +111,8 @@ class World:
         return self._with_prefix(post.auto_mentions, post.text)
 
     def said_lately(self, author_id: int, full_text: str, now: int) -> bool:
-        """Whether the author said exactly this within the duplicate window and it still stands."""
-        post = self.live_post(self._last_said.get((author_id, full_text)))
+        """Whether the author said this within the duplicate window and it still stands."""
+        post = self.live_post(self._last_said.get((author_id, texts.gist(full_text))))
         return post is not None and now - post.created_ms < DUPLICATE_WINDOW_MS
 
     def auto_mentions(
@@ -237,7 +241,7 @@ class World:
             self._replies[post.reply_to] += 1
         if post.quotes is not None:
             self._quotes[post.quotes] += 1
-        self._last_said[post.author_id, self.full_text(post)] = post.id
+        self._last_said[post.author_id, texts.gist(self.full_text(post))] = post.id
 
     def apply_deleted(self, event: Event) -> None:
         post = self.posts[event["id"]]

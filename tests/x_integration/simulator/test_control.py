@@ -118,6 +118,15 @@ def test_a_reset_brings_the_defaults_back(simulator, brand):
         ("PATCH", "/settings", {"latency_ms": -1}),
         ("PATCH", "/settings", {"rate_limits": {"GET /nowhere": 1}}),
         ("PATCH", "/settings", {"rate_limits": {"*": -1}}),
+        ("PATCH", "/settings", {"expires_in": 1.5}),
+        ("PATCH", "/settings", {"latency_ms": float("nan")}),
+        ("PATCH", "/settings", {"code_ttl_seconds": float("inf")}),
+        ("POST", "/users", {"username": "lia", "protected": "false"}),
+        ("POST", "/posts", {"username": "brand", "text": "a", "reply_settings": "banana"}),
+        ("POST", "/reset", {"sample": "yes"}),
+        ("POST", "/faults", {"kind": ["drop"], "path": "/"}),
+        ("POST", "/faults", {"kind": "drop", "path": "/", "user": 5}),
+        ("POST", "/faults", {"kind": "drop", "path": "/", "method": 5}),
         ("DELETE", "/posts/42", None),
         ("GET", "/requests?since=x", None),
         ("GET", "/posts?username=nobody", None),
@@ -134,12 +143,14 @@ def test_settings_change_together_or_not_at_all(simulator):
     assert simulator.overview()["settings"]["expires_in"] == 7200
 
 
-def test_a_body_must_say_that_it_is_json(simulator):
+@pytest.mark.parametrize("data", [b"{}", b""])
+def test_a_write_must_say_that_it_is_json_with_a_body_or_without(simulator, brand, data):
     url = f"{simulator.base_url}/control/reset"
-    assert requests.post(url, data="{}", timeout=10).status_code == 415
+    assert requests.post(url, data=data, timeout=10).status_code == 415
+    assert simulator.overview()["users"] == 1
 
 
-@pytest.mark.parametrize("data", [b"[]", b"{", b"\xff"])
+@pytest.mark.parametrize("data", [b"[]", b"{", b"\xff", b"[" * 100_000])
 def test_a_body_that_is_no_object_is_refused(simulator, data):
     url, headers = f"{simulator.base_url}/control/users", {"Content-Type": "application/json"}
     assert requests.post(url, data=data, headers=headers, timeout=10).status_code == 400

@@ -11,7 +11,9 @@ import time
 import pytest
 import requests
 
+from x_integration.simulator.instants import now_ms
 from x_integration.simulator.process import SimulatorFailed, SimulatorProcess
+from x_integration.simulator.state import State
 
 CLIENT = {
     "X_CLIENT_ID": "a",
@@ -79,6 +81,30 @@ def test_a_damaged_journal_is_named_with_its_line(tmp_path):
     assert "line" in one_sentence(run("--state", str(tmp_path)))
 
 
+def test_an_event_of_another_shape_is_named_with_its_line(tmp_path):
+    event = '{"e":"user","id":1,"username":5,"name":"n","protected":false,"profile":{}}'
+    (tmp_path / "journal.jsonl").write_text(f"{event}\n")
+    assert "line 1 is not an event" in one_sentence(run("--state", str(tmp_path)))
+
+
+def test_the_sample_is_said_whole_or_not_at_all(tmp_path, monkeypatch):
+    """A kill while it is being said leaves a new simulator, which says it at the next start."""
+    state = State(tmp_path)
+    monkeypatch.setattr(state.world, "say", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        state.load_sample(now=now_ms())
+    state.journal.close()
+    again = State(tmp_path)
+    assert again.is_new()
+    again.load_sample(now=now_ms())
+    again.journal.close()
+    assert len(State(tmp_path).world.posts) == len(again.world.posts) > 30
+
+
+def _killed(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
 def test_two_simulators_do_not_share_a_folder(own_simulator):
     with own_simulator, pytest.raises(SimulatorFailed, match="still running"):
         SimulatorProcess(own_simulator.state).start()
@@ -97,7 +123,7 @@ def test_sigterm_does_not_wait_for_a_delayed_answer(own_simulator):
     own_simulator.start()
     own_simulator.fault("delay", "GET", "/", ms=60_000)
     with socket.create_connection(("127.0.0.1", own_simulator.port)) as waiting:
-        waiting.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        waiting.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         while not own_simulator.requests():
             time.sleep(0.01)
         begun = time.monotonic()

@@ -213,6 +213,29 @@ def test_protected_posts_are_not_shown(simulator, brand):
     assert answer["errors"][0]["type"].endswith("/not-authorized-for-resource")
 
 
+def test_who_is_protected_sees_the_own_posts(simulator, brand):
+    simulator.make_user("brand", protected=True)
+    first = simulator.say("brand", "psst")
+    second = simulator.say("brand", "and more", in_reply_to=first["id"])
+    by_id = brand.get("/2/tweets", ids=first["id"], expansions="referenced_tweets.id").json()
+    timeline = brand.timeline(expansions="referenced_tweets.id")
+    assert ids(by_id) == [first["id"]]
+    assert ids(timeline) == [second["id"], first["id"]]
+    assert "errors" not in timeline
+
+
+def test_a_protected_accounts_mention_is_not_delivered(simulator, brand):
+    simulator.make_user("shy", protected=True)
+    simulator.say("shy", "@brand psst")
+    assert brand.mentions()["meta"]["result_count"] == 0
+
+
+def test_a_name_inside_a_link_mentions_nobody(simulator, brand, fan):
+    post = simulator.say("fan", "see https://blog.example/@brand/story")
+    assert brand.mentions()["meta"]["result_count"] == 0
+    assert brand.reply("thanks", post["id"]).status_code == 403
+
+
 def test_an_unknown_user_is_an_error_beside_no_data(brand):
     answer = brand.get("/2/users/42/mentions")
     assert (answer.status_code, list(answer.json())) == (200, ["errors"])

@@ -32,6 +32,8 @@ from x_integration.simulator.text import (
         ("🏴󠁧󠁢󠁥󠁮󠁧󠁿", 2),
         ("🤷🏻‍♂️", 2),
         ("—", 1),
+        ("©", 2),
+        ("https://a.exampleを読んで", 23 + 8),
         ("https://example.com/a/very/long/path?with=query", 23),
         ("see example.com, ok", 23 + 8),
         ("a@example.com", 13),
@@ -50,7 +52,11 @@ def test_weights_follow_the_published_rules(text, weight):
         ("mail me@example.com", []),
         ("v1.2 and e.g. this", []),
         ("https://a.example/x?y=1&z=2", ["https://a.example/x?y=1&z=2"]),
-        ("見てhttps://a.example/日本、ね", ["https://a.example/日本"]),
+        ("見てhttps://a.example/日本、ね", ["https://a.example/"]),
+        ("https://a.exampleを読んで", ["https://a.example"]),
+        ("https://a.example/ação?q=é", ["https://a.example/ação?q=é"]),
+        ("https://localhost/x", []),
+        ("bit.ly/abc and foo.club", ["bit.ly/abc", "foo.club"]),
     ],
 )
 def test_links_are_found(text, links):

@@ -141,6 +141,14 @@ def test_the_same_text_twice_is_a_duplicate(brand):
     }
 
 
+@pytest.mark.parametrize(
+    "again", ["caf\u00e9  au lait", "cafe\u0301 au lait", "caf\u00e9 au lait "]
+)
+def test_another_form_of_the_same_text_is_a_duplicate(brand, again):
+    assert brand.post("caf\u00e9 au lait").status_code == 201
+    assert refusal(brand.post(again)) == (403, DUPLICATE)
+
+
 def test_a_deleted_post_is_no_longer_duplicated(brand):
     brand.delete(brand.post("once").json()["data"]["id"])
     assert brand.post("once").status_code == 201
@@ -217,3 +225,32 @@ def test_other_peoples_posts_cannot_be_deleted(simulator, brand, fan):
 def test_a_post_that_is_not_there_cannot_be_deleted(brand):
     answer = brand.delete("42")
     assert (answer.status_code, answer.json()["resource_id"]) == (404, "42")
+
+
+def test_a_body_nested_beyond_measure_is_invalid(brand):
+    url, json = f"{brand.simulator.base_url}/2/tweets", {"Content-Type": "application/json"}
+    nested = b'{"text":' + b"[" * 100_000
+    answer = requests.post(url, data=nested, headers=brand.tokens.headers | json, timeout=10)
+    assert (answer.status_code, answer.json()["title"]) == (400, "Invalid Request")
+
+
+def test_a_text_longer_than_any_is_refused_before_it_is_counted(brand):
+    answer = brand.post("@brand " * 30_000)
+    assert (answer.status_code, answer.json()["title"]) == (400, "Invalid Request")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"text": None}, "$.text: null found, string expected"),
+        ({"text": 5}, "$.text: integer found, string expected"),
+        (
+            {"text": "a", "reply": {"in_reply_to_tweet_id": "1", "exclude_reply_user_ids": [5]}},
+            "$.reply.exclude_reply_user_ids[0]: integer found, string expected",
+        ),
+    ],
+)
+def test_a_value_of_another_type_is_named_in_the_words_of_json(brand, body, words):
+    answer = brand.call("POST", "/2/tweets", json=body)
+    assert answer.status_code == 400
+    assert words in [error["message"] for error in answer.json()["errors"]]
