@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from copy import copy
 from typing import Any
 
@@ -15,13 +14,14 @@ from django.utils.html import format_html
 from django.utils.timesince import timesince
 
 from publishing import services
-from publishing.errors import NotADecision, TextNotSaved
+from publishing.errors import NotADecision, NotOnThePage, TextNotSaved
 from publishing.models import Approval, PublishAttempt, QueueItem
 from publishing.states import State
 from publishing.text import LIMIT, weighted_length
-from revfirst.admin import MembersAdmin, ReasonForm, tell
+from revfirst.admin import ReasonForm, act_on_each
 from revfirst.errors import RevFirstError
 from workspaces.actors import Actor
+from workspaces.members_admin import MembersAdmin
 from workspaces.models import AuditEvent, Workspace
 
 
@@ -188,39 +188,26 @@ class QueueItemAdmin(MembersAdmin):
     @admin.action(description="Approve", permissions=["operate"])
     def approve(self, request: HttpRequest, queryset: QuerySet[QueueItem]) -> None:
         """Approve each selected item as this page showed it."""
+        actor = _actor(request)
 
-        def approve(item: QueueItem, version: int, actor: Actor) -> None:
+        def approve(item: QueueItem) -> None:
+            version = _version_seen(request, item)
             services.approve_item(item.pk, version=version, actor=actor, now=timezone.now())
 
-        self._decide_each(request, queryset, "approved", approve)
+        act_on_each(request, queryset, "approved", approve)
 
     @admin.action(description="Reject (reason needed)", permissions=["operate"])
     def reject(self, request: HttpRequest, queryset: QuerySet[QueueItem]) -> None:
         """Reject each selected item as this page showed it."""
-        reason = request.POST.get("reason", "")
+        actor, reason = _actor(request), request.POST.get("reason", "")
 
-        def reject(item: QueueItem, version: int, actor: Actor) -> None:
+        def reject(item: QueueItem) -> None:
+            version = _version_seen(request, item)
             services.reject_item(
                 item.pk, version=version, reason=reason, actor=actor, now=timezone.now()
             )
 
-        self._decide_each(request, queryset, "rejected", reject)
-
-    def _decide_each(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[QueueItem],
-        what: str,
-        decide: Callable[[QueueItem, int, Actor], None],
-    ) -> None:
-        done, refusals = 0, []
-        for item in queryset:
-            try:
-                decide(item, _version_seen(request, item), _actor(request))
-                done += 1
-            except RevFirstError as error:
-                refusals.append((str(item), str(error)))
-        tell(request, done, what, refusals)
+        act_on_each(request, queryset, "rejected", reject)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -310,6 +297,8 @@ def _typed_text(request: HttpRequest) -> str | None:
 
 
 def _version_seen(request: HttpRequest, item: QueueItem) -> int:
-    """The version on the page that the decision came from; 0, which no item has, when it is missing."""
+    """The version on the page that the decision came from. Raises NotOnThePage when it is missing."""
     seen = request.POST.get(f"version-{item.pk}", "")
-    return int(seen) if re.fullmatch(r"[0-9]{1,9}", seen) else 0
+    if not re.fullmatch(r"[0-9]{1,9}", seen):
+        raise NotOnThePage
+    return int(seen)

@@ -27,12 +27,6 @@ class BadContent(Refused):
     code = "bad_content"
 
 
-class ReasonNeeded(Refused):
-    """Say why: the reason stays with the item."""
-
-    code = "reason_needed"
-
-
 class AlreadyProposed(Conflict):
     """There is a live reply to this post already."""
 
@@ -49,3 +43,9 @@ class NotADecision(Refused):
     """That is not a decision."""
 
     code = "not_a_decision"
+
+
+class NotOnThePage(Conflict):
+    """The page that the decision came from did not show it: look at it first."""
+
+    code = "not_on_the_page"

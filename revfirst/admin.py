@@ -1,16 +1,19 @@
-"""What every admin page of ours shares: nothing is changed but through a service, and a person
-sees the workspaces that they belong to. A superuser is not a member by accident."""
+"""What every admin page of ours shares: nothing is changed but through a service."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
-from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest
+from django.db.models import Model
+from django.http import HttpRequest
+
+from revfirst.errors import RevFirstError
+
+Row = TypeVar("Row", bound=Model)
 
 
 class ReasonForm(ActionForm):
@@ -39,64 +42,18 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-class MembersAdmin(ReadOnlyAdmin):
-    """Rows of the workspaces that the person belongs to, and of no other."""
-
-    memberships_path = "workspace__memberships"
-    operator_roles = ("owner", "admin")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Another workspace's row is simply missing."""
-        mine = {f"{self.memberships_path}__user": request.user}
-        return super().get_queryset(request).filter(**mine)
-
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Any:
-        """The row; 404 where the stock page would send the person away with the id in a message."""
-        found = super().get_object(request, object_id, from_field)
-        if found is None:
-            raise Http404
-        return found
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """What the page's own filters ask, and nothing else: a free lookup is an oracle."""
-        names = [name[0] if isinstance(name, tuple) else name for name in self.list_filter]
-        endings = ("", "__exact", "__isnull", "__id__exact")
-        asked = {f"{name}{ending}" for name in names for ending in endings}
-        return lookup in asked and "\x00" not in str(value)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Members see the app in the index."""
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Staff who belong to at least one workspace; rows are narrowed by `get_queryset`."""
-        user = request.user
-        staff = user.is_authenticated and user.is_active and user.is_staff
-        return bool(staff and _roles(request))
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Whether to offer decisions; the service asks again, per row."""
-        return request.user.is_active and not _roles(request).isdisjoint(self.operator_roles)
-
-
-def _roles(request: HttpRequest) -> frozenset[str]:
-    """The roles that the person holds anywhere: asked once per request, which asks many times.
-
-    The memberships are a relation that an app to the right of this room brings.
-    """
-    known: frozenset[str] | None = request.META.get("revfirst.roles")
-    if known is None:
-        memberships = getattr(request.user, "memberships")  # noqa: B009
-        known = frozenset(memberships.values_list("role", flat=True))
-        request.META["revfirst.roles"] = known
-    return known
-
-
-def tell(request: HttpRequest, done: int, what: str, refusals: Iterable[tuple[str, str]]) -> None:
-    """Say how many rows went through, and why each of the others did not."""
+def act_on_each(
+    request: HttpRequest, rows: Iterable[Row], what: str, act: Callable[[Row], object]
+) -> None:
+    """Do it for each row; tell how many went through, and why each of the others did not."""
+    done, refusals = 0, []
+    for row in rows:
+        try:
+            act(row)
+            done += 1
+        except RevFirstError as error:
+            refusals.append(f"{row}: {error}")
     if done:
         messages.success(request, f"{done} {what}.")
-    for subject, why in refusals:
-        messages.error(request, f"{subject}: {why}")
+    for refusal in refusals:
+        messages.error(request, refusal)

@@ -11,13 +11,33 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils import timezone
 
-from revfirst.admin import MembersAdmin, ReadOnlyAdmin, ReasonForm, tell
-from revfirst.errors import RevFirstError
+from revfirst.admin import ReadOnlyAdmin, ReasonForm, act_on_each
 from workspaces import services
 from workspaces.actors import Actor
+from workspaces.members_admin import MembersAdmin
 from workspaces.models import AuditChain, AuditEvent, Counter, SystemSwitch, User, Workspace
 
-admin.site.register(User, UserAdmin)
+
+@admin.register(User)
+class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]
+    """Who can log in. Whoever may change people may become anybody: superusers only."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Superusers only, as below."""
+        return _is_superuser(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """No permission that can be given away opens this page."""
+        return _is_superuser(request)
+
+    has_add_permission = has_view_permission
+    has_change_permission = has_view_permission
+    has_delete_permission = has_view_permission
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    user = request.user
+    return user.is_authenticated and user.is_active and user.is_superuser
 
 
 @admin.register(Workspace)
@@ -31,43 +51,40 @@ class WorkspaceAdmin(MembersAdmin):
 
     @admin.action(description="Pause publishing (reason needed)", permissions=["operate"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
-        """Stop the selected workspaces; returns when nothing can begin any more."""
-        reason = request.POST.get("reason", "")
-
-        def pause(workspace: Workspace, actor: Actor) -> None:
-            services.pause_workspace(workspace, reason=reason, actor=actor, now=timezone.now())
-
-        self._each(request, queryset, "paused", pause)
+        """Stop all of the selected workspaces, then return when nothing can begin any more."""
+        told = {"reason": request.POST.get("reason", ""), **_by(request)}
+        act_on_each(
+            request,
+            queryset,
+            "paused",
+            lambda workspace: services.pause_workspace(workspace, wait=False, **told),
+        )
+        services.wait_until_nothing_begins()
 
     @admin.action(description="Resume publishing", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
         """Let the selected workspaces publish again."""
-
-        def resume(workspace: Workspace, actor: Actor) -> None:
-            services.resume_workspace(workspace, actor=actor, now=timezone.now())
-
-        self._each(request, queryset, "resumed", resume)
+        act_on_each(
+            request,
+            queryset,
+            "resumed",
+            lambda workspace: services.resume_workspace(workspace, **_by(request)),
+        )
 
     @admin.action(description="Lift containment", permissions=["operate"])
     def lift_containment(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
         """Let contained workspaces publish again."""
+        act_on_each(
+            request,
+            queryset,
+            "lifted",
+            lambda workspace: services.lift_containment(workspace, **_by(request)),
+        )
 
-        def lift(workspace: Workspace, actor: Actor) -> None:
-            services.lift_containment(workspace, actor=actor, now=timezone.now())
 
-        self._each(request, queryset, "lifted", lift)
-
-    def _each(
-        self, request: HttpRequest, queryset: QuerySet[Workspace], what: str, act: Any
-    ) -> None:
-        done, refusals = 0, []
-        for workspace in queryset:
-            try:
-                act(workspace, Actor.operator(request.user, door="admin"))  # type: ignore[arg-type]
-                done += 1
-            except RevFirstError as error:
-                refusals.append((str(workspace), str(error)))
-        tell(request, done, what, refusals)
+def _by(request: HttpRequest) -> dict[str, Any]:
+    """Who acts, and when."""
+    return {"actor": Actor.operator(request.user, door="admin"), "now": timezone.now()}  # type: ignore[arg-type]
 
 
 @admin.register(SystemSwitch)

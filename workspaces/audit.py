@@ -18,7 +18,7 @@ from django.db.models.functions import Cast
 from workspaces import counters
 from workspaces.actors import Actor
 from workspaces.counters import Count
-from workspaces.models import AuditChain, AuditEvent, Workspace
+from workspaces.models import AuditChain, AuditEvent, Counter, Workspace
 from workspaces.snapshots import one_snapshot
 
 GENESIS = "0" * 64
@@ -84,10 +84,14 @@ def _instant(at: datetime) -> str:
 
 
 class _InstantAsText(Func):
-    """`at` as `_instant` writes it, by PostgreSQL: it holds instants that Python cannot."""
+    """`at` as `_instant` writes it, by PostgreSQL: it holds instants that Python cannot.
+
+    Its years before Christ count up again, so they say that they are.
+    """
 
     template = (
         "to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
+        " || CASE WHEN %(expressions)s < '0001-01-01T00:00:00Z' THEN ' BC' ELSE '' END"
     )
     output_field = TextField()
 
@@ -135,11 +139,21 @@ def verify() -> Iterator[Break | AuditChain]:
     with one_snapshot():
         heads = {head.name: head for head in AuditChain.objects.all()}
         stray = AuditEvent.objects.exclude(chain__in=heads).values_list("chain", "seq")
+        headless = set()
         for chain, seq in stray.order_by("chain", "seq").iterator():
+            headless.add(chain)
             yield Break(chain, seq, "belongs to no chain")
+        for chain in sorted(_chains_that_must_be() - heads.keys() - headless):
+            yield Break(chain, 1, "is missing, and the head of its chain too")
         for head in heads.values():
             yield from _verify_chain(head)
             yield head
+
+
+def _chains_that_must_be() -> set[str]:
+    """Chains that other rows prove: making a workspace is audited, and so is whatever is counted."""
+    counted = Counter.objects.values_list("chain", flat=True).distinct()
+    return {str(pk) for pk in Workspace.objects.values_list("pk", flat=True)} | set(counted)
 
 
 def _verify_chain(head: AuditChain) -> Iterator[Break]:

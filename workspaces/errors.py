@@ -1,6 +1,6 @@
 """What callers of this app can act on."""
 
-from revfirst.errors import Missing, Refused
+from revfirst.errors import Missing, Refused, Unavailable
 
 
 class NotAllowed(Refused):
@@ -19,3 +19,9 @@ class ReasonNeeded(Refused):
     """Say why: the reason is kept where the switch is."""
 
     code = "reason_needed"
+
+
+class NotAudited(Unavailable):
+    """It IS stopped, but the audit log could not take the row: run audit_verify and see why."""
+
+    code = "stopped_not_audited"

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.utils import timezone
 
-from revfirst.admin import MembersAdmin
+from workspaces.members_admin import MembersAdmin
 from x_integration.models import SourcePost, XAccount
 
 

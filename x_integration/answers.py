@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from revfirst.storable import storable_text
 from x_integration.errors import XNotSent, XOutcomeUnknown, XRejected, XUnauthorized
-from x_integration.payloads import storable
 
 WriteError = XNotSent | XRejected | XOutcomeUnknown
 
@@ -49,7 +49,7 @@ class Problem:
         return cls(
             status=status,
             type=str(said.get("type") or nested.get("type") or "").rstrip("/").rsplit("/", 1)[-1],
-            words=str(storable(str(words)))[:300],
+            words=storable_text(str(words))[:300],
             is_problem=bool(said) and bool(words or said.get("type")),
             reset_at=_reset_at(headers),
         )

@@ -19,6 +19,7 @@ import requests
 from django.conf import settings
 
 from revfirst.db import outside_transaction
+from revfirst.storable import storable_text
 from x_integration.answers import Problem, write_error
 from x_integration.errors import (
     ConnectFailed,
@@ -28,7 +29,7 @@ from x_integration.errors import (
     XReadFailed,
     XUnauthorized,
 )
-from x_integration.payloads import FIELDS, POST_ID, Page, parse_page, storable
+from x_integration.payloads import FIELDS, POST_ID, Page, parse_page
 from x_integration.transport import Flight, Transport, in_flight
 
 if TYPE_CHECKING:
@@ -252,8 +253,8 @@ def _token_pair(answer: Answer) -> TokenPair:
         access_token=access,
         refresh_token=_token(body.get("refresh_token")),
         expires_in=_life(body.get("expires_in")),
-        scope=str(storable(str(body.get("scope") or "")))[:500],
-        token_type=str(storable(str(body.get("token_type") or "bearer")))[:20],
+        scope=storable_text(str(body.get("scope") or ""))[:500],
+        token_type=storable_text(str(body.get("token_type") or "bearer"))[:20],
     )
 
 

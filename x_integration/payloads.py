@@ -5,7 +5,6 @@ bilingually and requests speak the configured dialect. Unknown fields are ignore
 """
 
 import html
-import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from revfirst.storable import storable
 from x_integration.errors import XReadFailed
 
 _LEADING_MENTIONS = re.compile(r"^(?:@\w{1,50}\s+)+")
@@ -128,17 +128,6 @@ def _long_text(item: dict[str, Any]) -> str:
     for url in entities.get("urls") or []:
         text = text.replace(str(url["url"]), str(url.get("expanded_url") or url["url"]))
     return text
-
-
-def storable(value: Any) -> Any:
-    """`value` without what PostgreSQL cannot keep: NULs, halves of surrogate pairs, infinities."""
-    if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {storable(key): storable(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [storable(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def normalised(text: str) -> str:

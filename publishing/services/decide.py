@@ -5,19 +5,17 @@ from datetime import datetime
 from django.db import transaction
 from django_q.tasks import async_task
 
-from publishing.errors import FourEyes, ItemNotFound, ReasonNeeded
+from publishing.errors import FourEyes, ItemNotFound
 from publishing.models import QueueItem
 from publishing.services import approvals
 from publishing.services.moves import move_item
 from publishing.services.propose import check_content
-from workspaces import audit
+from workspaces import audit, reasons
 from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.errors import NotAllowed
 from workspaces.models import User
 from workspaces.services import approvers, check_operator
-
-_REASON_LENGTH = 200
 
 
 def approve_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:
@@ -49,10 +47,9 @@ def reject_item(
 ) -> QueueItem:
     """Decide that an item is not published. Raises ItemNotFound, WrongState, NotAllowed, ReasonNeeded."""
     _check_may_decide(item_id, actor)
-    if not reason.strip() or len(reason) > _REASON_LENGTH:
-        raise ReasonNeeded(f"Say why, in at most {_REASON_LENGTH} characters.")
+    kept = reasons.checked(reason)
     with transaction.atomic(durable=True):
-        item = move_item("reject", item_id, now=now, seen=version, decision_reason=reason.strip())
+        item = move_item("reject", item_id, now=now, seen=version, decision_reason=kept)
         approvals.void(item, now=now)
         audit.record(
             "item.reject",

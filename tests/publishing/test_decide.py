@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from publishing.errors import BadContent, FourEyes, ReasonNeeded, WrongState
+from publishing.errors import BadContent, FourEyes, WrongState
 from publishing.models import Approval
 from publishing.services import approve_item, edit_item, reject_item
 from publishing.services.approvals import content_hash
@@ -16,7 +16,7 @@ from publishing.states import State
 from tests.concurrency import run_together
 from tests.factories import MembershipFactory, QueueItemFactory, UserFactory, XAccountFactory
 from workspaces.actors import Actor
-from workspaces.errors import NotAllowed, WorkspaceNotFound
+from workspaces.errors import NotAllowed, ReasonNeeded, WorkspaceNotFound
 from workspaces.models import AuditEvent, Counter, Membership, User
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,6 +8,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.db import transaction
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django_q.models import Failure, Schedule, Success
@@ -15,7 +16,7 @@ from django_q.models import Failure, Schedule, Success
 from control.models import Heartbeat
 from publishing.models import Approval, QueueItem
 from publishing.services import approve_item
-from revfirst.admin import MembersAdmin, ReadOnlyAdmin
+from revfirst.admin import ReadOnlyAdmin
 from tests.factories import (
     MembershipFactory,
     QueueItemFactory,
@@ -26,6 +27,7 @@ from tests.factories import (
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
+from workspaces.members_admin import MembersAdmin
 from workspaces.models import AuditEvent, Counter, SystemSwitch, Workspace
 from workspaces.services import set_kill_switch, switches
 from x_integration.models import SourcePost, XAccount
@@ -319,3 +321,42 @@ def test_the_kill_switch_has_no_action_here(enter, cafe):
     post = partial(client.post, page(SystemSwitch, "changelist"))
     post({"action": "turn", "_selected_action": ["kill_switch"]})
     assert not SystemSwitch.objects.get().on
+
+
+@pytest.mark.parametrize("page", ["changelist", "add", "change", "delete"])
+def test_no_permission_that_can_be_given_away_opens_the_people(page):
+    """Whoever may change people may make themselves a superuser, or somebody else's password."""
+    staff = UserFactory(is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(content_type__model="user"))
+    args = [staff.pk] if page in ("change", "delete") else []
+    client = Client()
+    client.force_login(staff)
+    assert client.get(reverse(f"admin:workspaces_user_{page}", args=args)).status_code == 403
+    assert (
+        client.get(reverse("admin:auth_user_password_change", args=[staff.pk])).status_code == 403
+    )
+
+
+def test_a_superuser_keeps_the_people():
+    client = Client()
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    assert client.get(reverse("admin:workspaces_user_changelist")).status_code == 200
+
+
+def test_many_workspaces_are_paused_in_one_wait(monkeypatch):
+    """The last one must not go on publishing while the first ones are waited for."""
+    user = UserFactory(is_staff=True)
+    for _ in range(3):
+        MembershipFactory(user=user, role="owner")
+    waits = []
+    monkeypatch.setattr(switches, "wait_out", lambda seconds: waits.append(_paused()))
+    client = Client()
+    client.force_login(user)
+    chosen = [str(pk) for pk in Workspace.objects.values_list("pk", flat=True)]
+    form = {"action": "pause", "reason": "a fire", "_selected_action": chosen}
+    client.post(reverse("admin:workspaces_workspace_changelist"), form)
+    assert waits == [3]
+
+
+def _paused() -> int:
+    return Workspace.objects.exclude(paused_at=None).count()

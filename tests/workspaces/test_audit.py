@@ -174,6 +174,27 @@ def test_the_database_refuses_to_change_what_happened(db, statement):
     assert AuditEvent.objects.get().door == "worker"
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE workspaces_auditchain SET head_seq = head_seq - 1",
+        "UPDATE workspaces_auditchain SET head_hash = repeat('0', 64)",
+        "UPDATE workspaces_auditchain SET name = 'other', head_seq = head_seq + 1",
+        "DELETE FROM workspaces_auditchain",
+        "TRUNCATE workspaces_auditchain",
+    ],
+)
+def test_the_database_lets_a_head_only_move_on(db, statement):
+    record()
+    with (
+        pytest.raises(IntegrityError, match="only moves on"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+    assert record().seq == 2
+
+
 @pytest.mark.parametrize("change", ["save", "delete"])
 def test_the_models_own_ways_are_refused_too(db, change):
     event = record()

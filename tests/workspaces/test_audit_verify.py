@@ -12,9 +12,10 @@ from django.db import connection, transaction
 from tests.environments import on_our_servers
 from tests.factories import WorkspaceFactory
 from tests.worlds import manage
-from workspaces import audit
+from workspaces import audit, counters
 from workspaces.actors import Actor
 from workspaces.audit import GENESIS
+from workspaces.counters import Count
 from workspaces.models import AuditChain, AuditEvent
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -33,6 +34,8 @@ CHANGES = [
     ("data", "'{\"n\": 1e130000}'"),
     ("data", "(repeat('[', 3000) || repeat(']', 3000))::jsonb"),
     ("at", "'4000-01-01 BC'"),
+    ("at", "(to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00 BC')::timestamptz"),
+    ("at", "'-infinity'"),
     ("at", "'20000-01-01'"),
     ("type", "overlay(type placing 'I' from 1)"),
     ("type", "type || ' '"),
@@ -206,12 +209,22 @@ def test_a_tail_cut_off_with_the_head_rewritten_is_found_only_by_a_head_kept_els
     assert verify(kept) == f"no chain holds {kept}: it was rewritten or cut short\n"
 
 
-def test_a_chain_removed_with_all_its_rows_is_found_by_a_head_kept_elsewhere(chain):
+def test_a_chain_removed_with_all_its_rows_is_missed_where_its_workspace_stands(chain):
     kept = head_of(chain)
     tamper("DELETE FROM workspaces_auditevent WHERE chain = %s", chain)
     tamper("DELETE FROM workspaces_auditchain WHERE name = %s", chain)
-    assert verify() == ""
+    assert verify() == f"chain {chain}, row 1: is missing, and the head of its chain too\n"
     assert kept in verify(kept)
+
+
+def test_a_whole_log_that_was_removed_is_missed(chain):
+    counters.add("system", [Count("approvals_total")])
+    for table in ("auditevent", "auditchain"):
+        tamper(f"DELETE FROM workspaces_{table}")  # noqa: S608 - from the line above
+    assert [line.split(",")[0] for line in verify().splitlines()] == [
+        f"chain {chain}",
+        "chain system",
+    ]
 
 
 def test_a_head_kept_elsewhere_is_still_found_when_the_chain_has_grown(chain):

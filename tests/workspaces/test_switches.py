@@ -2,20 +2,20 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from revfirst.wait import wait_until
 from tests.concurrency import run_together
 from tests.factories import MembershipFactory, UserFactory, WorkspaceFactory
 from workspaces import services
 from workspaces.actors import Actor
-from workspaces.errors import NotAllowed, ReasonNeeded, WorkspaceNotFound
-from workspaces.models import AuditEvent, SystemHold, SystemSwitch
+from workspaces.errors import NotAllowed, NotAudited, ReasonNeeded, WorkspaceNotFound
+from workspaces.models import AuditChain, AuditEvent, SystemHold, SystemSwitch
 from workspaces.services import switches
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -127,6 +127,73 @@ def test_turning_it_off_keeps_nobody_waiting():
     begun = monotonic()
     turn(False, wait=True)
     assert monotonic() - begun < 1
+
+
+def _damage(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(statement)
+        cursor.execute("SET session_replication_role = origin")
+
+
+def test_a_damaged_audit_log_does_not_keep_the_switch_off():
+    turn(True)
+    turn(False)
+    _damage("DELETE FROM workspaces_auditchain")
+    with pytest.raises(NotAudited, match="It IS stopped"):
+        turn(True)
+    assert services.kill_switch() is not None
+
+
+def test_a_damaged_audit_log_does_not_keep_a_workspace_publishing():
+    workspace = WorkspaceFactory()
+    services.contain_workspace(workspace, reason="failures", actor=HOST, now=NOON)
+    _damage("DELETE FROM workspaces_auditchain")
+    with pytest.raises(NotAudited):
+        pause(workspace)
+    workspace.refresh_from_db()
+    assert workspace.paused_at == NOON
+
+
+def test_an_audit_log_that_somebody_holds_does_not_keep_the_switch_off(monkeypatch):
+    monkeypatch.setattr(switches, "_LOCK_SECONDS", 0.2)
+    turn(True)
+    turn(False)
+    held, enough = Event(), Event()
+
+    def hold_the_head() -> None:
+        with transaction.atomic():
+            AuditChain.objects.select_for_update().get(name=AuditChain.SYSTEM)
+            held.set()
+            enough.wait(20)
+        connection.close()
+
+    holder = Thread(target=hold_the_head)
+    holder.start()
+    try:
+        assert held.wait(10)
+        with pytest.raises(NotAudited):
+            turn(True)
+        assert services.kill_switch() is not None
+    finally:
+        enough.set()
+        holder.join()
+
+
+def test_letting_go_again_is_audited_or_not_done():
+    turn(True)
+    _damage("DELETE FROM workspaces_auditchain")
+    with pytest.raises(IntegrityError):
+        turn(False)
+    assert services.kill_switch() is not None
+
+
+@pytest.mark.parametrize("reason", ["manuten\udce7\udce3o", "a\x00b", "  fire  "])
+def test_a_reason_in_another_encoding_is_kept_as_well_as_it_can_be(reason):
+    turn(True, reason=reason)
+    switch = services.kill_switch()
+    assert switch is not None
+    assert switch.reason in {"manuten??o", "ab", "fire"}
 
 
 # --- Pause, containment -------------------------------------------------------------------------

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from revfirst.storable import storable
 from x_integration.client import XClient
 from x_integration.errors import XReadFailed
-from x_integration.payloads import FIELDS, Page, Post, normalised, parse_page, storable
+from x_integration.payloads import FIELDS, Page, Post, normalised, parse_page
 
 
 def page(**changes):

@@ -18,6 +18,7 @@ from workspaces.services.switches import (
     place_hold,
     resume_workspace,
     set_kill_switch,
+    wait_until_nothing_begins,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "place_hold",
     "resume_workspace",
     "set_kill_switch",
+    "wait_until_nothing_begins",
 ]
