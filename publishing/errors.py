@@ -15,6 +15,12 @@ class WrongState(Conflict):
     code = "wrong_state"
 
 
+class PostTaken(WrongState):
+    """The post on X that this would confirm belongs to another item."""
+
+    code = "post_taken"
+
+
 class FourEyes(Refused):
     """Somebody else has to approve what you wrote."""
 

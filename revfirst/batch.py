@@ -14,11 +14,12 @@ from revfirst.errors import RevFirstError, Unavailable
 STEP_SECONDS = 8  # 25 s of beginning + 8 s + one call of at most 25 s end before the 60 s time-out
 Thing = TypeVar("Thing")
 Tool = TypeVar("Tool")
+Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 
 class OutOfTime(Unavailable):
-    """The work took so long that another call might be cut off; it goes on in the next round."""
+    """The work took so long that another call might be cut off; the next round tries again."""
 
     code = "out_of_time"
 
@@ -79,6 +80,14 @@ def run_batch(
             for done in [pool.submit(run) for _ in range(threads)]:
                 done.result()
     return waiting.qsize()
+
+
+def each_alone(things: Iterable[Thing], work: Callable[[Thing], Result]) -> list[Result]:
+    """What `work` returned for each thing; one that fails is logged and keeps no other waiting."""
+    results: list[Result] = []
+    for thing in things:
+        _attempt(lambda thing, _: results.append(work(thing)), thing, None)
+    return results
 
 
 def _attempt(work: Callable[[Thing, Tool], object], thing: Thing, tool: Tool) -> None:

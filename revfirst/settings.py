@@ -148,7 +148,10 @@ COMMIT = _text("REVFIRST_COMMIT")
 # --- Web ----------------------------------------------------------------------------------------
 
 DEBUG = _flag("DEBUG", False)
-_insist(not (IN_PRODUCTION and DEBUG), "DEBUG must be false in production.")
+_insist(
+    ENVIRONMENT == "development" or not DEBUG,  # its pages show what a function holds, tokens too
+    f"DEBUG must be false in {ENVIRONMENT}.",
+)
 APP_PUBLIC_BASE_URL = _text(
     "APP_PUBLIC_BASE_URL", _embedded.get("web_base_url", "http://127.0.0.1:8000")
 ).rstrip("/")
@@ -377,6 +380,7 @@ for _name, _url in (
     )
 X_AUTO_REFRESH_ENABLED = _flag("X_AUTO_REFRESH_ENABLED", True)
 X_REFRESH_SKEW_SECONDS = _number("X_REFRESH_SKEW_SECONDS", 300)
+RENEW_CONCURRENCY = _number("RENEW_CONCURRENCY", 16, at_least=1)
 
 
 # --- Publishing ---------------------------------------------------------------------------------

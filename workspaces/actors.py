@@ -32,11 +32,6 @@ class Actor:
         """Whoever may run commands on the host."""
         return cls("command", "command")
 
-    @classmethod
-    def x(cls) -> Actor:
-        """X's redirect of a person's browser back to us."""
-        return cls("x", "api")
-
     def __str__(self) -> str:
         """`user:7` for a person, else the kind: what an audit row keeps."""
         return f"user:{self.user.pk}" if self.user else self.kind

@@ -26,33 +26,52 @@ _ACCOUNT_TYPES = {
 }
 # Whole words: an author who has blocked us is no reason to hold the account.
 _ACCOUNT_WORDS = re.compile(r"\b(suspended|locked|required scope|missing scope|oauth2 scope)\b")
+# The numbers of X's older errors: suspended, may not write, locked; a text that stands there already.
+_ACCOUNT_NUMBERS = {64, 261, 326}
+_DUPLICATE_WORDS, _DUPLICATE_NUMBER = ("duplicate content", "status is a duplicate"), 187
 
 
 @dataclass(frozen=True)
 class Problem:
-    """An answer that is not a success, in the shapes that X uses (x-api facts, 4)."""
+    """An answer that is not a success, in the shapes that X uses (docs/X-API.md, Errors)."""
 
     status: int
     type: str  # the last path segment: two hosts occur in front of it
-    words: str  # X's own, cut to 300 characters
+    words: str  # X's own
     is_problem: bool  # whether the body was a JSON object that says something
+    numbers: frozenset[int] = frozenset()
     reset_at: datetime | None = None
 
     @classmethod
-    def of(cls, status: int, body: Any, headers: Mapping[str, str], raw: bytes) -> Problem:
+    def of(cls, status: int, body: Any, headers: Mapping[str, str]) -> Problem:
         """Read a problem from any of X's error shapes."""
         said = body if isinstance(body, dict) else {}
         errors = said.get("errors")
-        first = errors[0] if isinstance(errors, list) and errors else {}
-        nested = first if isinstance(first, dict) else {}
-        words = said.get("detail") or nested.get("message") or said.get("title") or ""
+        nested = (
+            [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+        )
+        kinds = [str(each["type"]) for each in (said, *nested) if each.get("type")]
+        words = _words_of(said, nested)
         return cls(
             status=status,
-            type=str(said.get("type") or nested.get("type") or "").rstrip("/").rsplit("/", 1)[-1],
-            words=storable_text(str(words))[:300],
+            type=kinds[0].rstrip("/").rsplit("/", 1)[-1] if kinds else "",
+            words=storable_text(words)[:5000],
             is_problem=bool(said) and bool(words or said.get("type")),
+            numbers=frozenset(each["code"] for each in nested if type(each.get("code")) is int),
             reset_at=_reset_at(headers),
         )
+
+    def says(self, *phrases: str) -> bool:
+        """Whether one of the phrases stands in X's words."""
+        return any(phrase in self.words.lower() for phrase in phrases)
+
+
+def _words_of(said: Mapping[str, Any], nested: list[dict[str, Any]]) -> str:
+    """Everything that X says, each text once; what a general text hides may be the point of it."""
+    messages = [each.get("message") or each.get("detail") for each in nested]
+    told = [said.get("detail"), *messages]
+    texts = [str(text) for text in told if text] or [str(said.get("title") or "")]
+    return " ".join(dict.fromkeys(texts))
 
 
 def write_error(problem: Problem) -> WriteError:
@@ -82,19 +101,20 @@ def _paused(problem: Problem) -> WriteError:
 
 
 def _forbidden(problem: Problem) -> WriteError:
-    words = problem.words.lower()
-    if any(text in words for text in _SUMMON_RULE):
+    if problem.says(*_SUMMON_RULE):
         return XRejected(_says(problem), code="summon_rule")
-    if "duplicate content" in words:
+    if problem.says(*_DUPLICATE_WORDS) or _DUPLICATE_NUMBER in problem.numbers:
         return XOutcomeUnknown(_says(problem), code="duplicate_content")
-    if problem.type in _ACCOUNT_TYPES or _ACCOUNT_WORDS.search(words):
-        code = problem.type.replace("-", "_") if problem.type in _ACCOUNT_TYPES else "x_account"
+    known = problem.type in _ACCOUNT_TYPES
+    told = _ACCOUNT_WORDS.search(problem.words.lower()) or _ACCOUNT_NUMBERS & problem.numbers
+    if known or told:
+        code = problem.type.replace("-", "_") if known else "x_account"
         return XNotSent(_says(problem), code=code, counts=False, holds_account=True)
     return XRejected(_says(problem), code="forbidden")
 
 
 def _says(problem: Problem) -> str:
-    return f"X answered {problem.status}: {problem.words or 'nothing that can be read'}"
+    return f"X answered {problem.status}: {problem.words[:300] or 'nothing that can be read'}"
 
 
 def _reset_at(headers: Mapping[str, str]) -> datetime | None:

@@ -57,7 +57,6 @@ class Authorize(APIView):
 class Callback(APIView):
     """Where X sends the person back; the single-use state says who it is."""
 
-    authentication_classes = ()
     permission_classes = (AllowAny,)
 
     class Input(serializers.Serializer[Any]):
@@ -70,8 +69,9 @@ class Callback(APIView):
         """Exchange the code (it lives 30 s) and name the connected account."""
         given = self.Input(data=request.query_params)
         given.is_valid(raise_exception=True)
+        visitor = request.user if isinstance(request.user, User) else None
         account = services.complete_authorization(
-            **given.validated_data, x=XClient(), now=timezone.now()
+            **given.validated_data, x=XClient(), now=timezone.now(), visitor=visitor
         )
         return Response({"connected": True, "account_username": account.username})
 

@@ -29,7 +29,7 @@ from x_integration.errors import (
     XReadFailed,
     XUnauthorized,
 )
-from x_integration.payloads import FIELDS, POST_ID, Page, parse_page
+from x_integration.payloads import FIELDS, Page, is_id, parse_page
 from x_integration.transport import Flight, Transport, in_flight
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5, 20, 25
 MAX_BODY_BYTES = 8_000_000
+MAX_PAGES = 1000
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _LONGEST_LIFE_SECONDS = 366 * 24 * 3600
 
@@ -57,8 +58,8 @@ class Answer:
     """A complete HTTP answer; `json` is None when the body is not JSON."""
 
     status: int
-    json: Any
-    headers: Mapping[str, str]
+    json: Any = field(repr=False)  # tokens travel in it
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
 
@@ -96,7 +97,7 @@ class XClient:
             raise _lost_write(error, flight) from None
         post_id = _created_id(answer)
         if post_id is None:
-            raise write_error(Problem.of(answer.status, answer.json, answer.headers, answer.body))
+            raise write_error(Problem.of(answer.status, answer.json, answer.headers))
         return post_id
 
     def me(self, access_token: str) -> tuple[str, str]:
@@ -104,24 +105,23 @@ class XClient:
         data = self._read("/2/users/me", access_token).get("data")
         known = data if isinstance(data, dict) else {}
         user_id, username = str(known.get("id", "")), str(known.get("username", ""))
-        if not POST_ID.fullmatch(user_id) or not re.fullmatch(r"\w{1,50}", username):
+        if not is_id(user_id) or not re.fullmatch(r"\w{1,50}", username):
             raise XReadFailed("X did not say whose token this is.")
         return user_id, username
 
-    def mentions(
-        self, user_id: str, *, access_token: str, since_id: str = "", most: int = 800
-    ) -> Iterator[Page]:
-        """Pages of posts that mention the user, newest first. Raises XReadFailed."""
+    def mentions(self, user_id: str, *, access_token: str, since_id: str = "") -> Iterator[Page]:
+        """Pages of posts that mention the user, newest first; X shows 800. Raises XReadFailed."""
         params = {"max_results": "100", **({"since_id": since_id} if since_id else {})}
-        return self._pages(f"/2/users/{user_id}/mentions", params, access_token, most)
+        return self._pages(f"/2/users/{user_id}/mentions", params, access_token)
 
-    def timeline(
-        self, user_id: str, *, access_token: str, start_time: datetime, most: int = 3200
-    ) -> Iterator[Page]:
-        """Pages of the user's own posts since `start_time` (UTC), newest first. Raises XReadFailed."""
+    def timeline(self, user_id: str, *, access_token: str, start_time: datetime) -> Iterator[Page]:
+        """Pages of the user's own posts since `start_time` (UTC), newest first; X shows 3,200.
+
+        Raises XReadFailed.
+        """
         since = start_time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         params = {"max_results": "100", "start_time": since}
-        return self._pages(f"/2/users/{user_id}/tweets", params, access_token, most)
+        return self._pages(f"/2/users/{user_id}/tweets", params, access_token)
 
     def exchange_code(self, code: str, *, verifier: str) -> TokenPair:
         """Turn the callback's code (good for 30 s) into tokens. Raises ConnectFailed, XReadFailed."""
@@ -158,16 +158,17 @@ class XClient:
         if answer.status != 200:
             raise XReadFailed(f"X did not revoke ({_oauth_error(answer, form)}).")
 
-    def _pages(self, path: str, params: dict[str, str], token: str, most: int) -> Iterator[Page]:
-        query, seen = {**params, **FIELDS[settings.X_FIELD_DIALECT]}, 0
+    def _pages(self, path: str, params: dict[str, str], token: str) -> Iterator[Page]:
+        """Every page: only a missing `next_token` is the end, a short page is not."""
+        query, turned = {**params, **FIELDS[settings.X_FIELD_DIALECT]}, set[str]()
         while True:
             page = parse_page(self._read(path, token, query))
             yield page
-            seen += max(len(page.posts), 1)  # so that empty pages come to an end too
-            if not page.next_token or seen >= most:
+            if not page.next_token:
                 return
-            if page.next_token == query.get("pagination_token"):
-                raise XReadFailed("X sent a page that leads to itself.", code="x_broken_page")
+            if page.next_token in turned or len(turned) >= MAX_PAGES:
+                raise XReadFailed("X sent pages that have no end.", code="x_broken_page")
+            turned.add(page.next_token)
             query["pagination_token"] = page.next_token
 
     def _read(self, path: str, token: str, params: dict[str, str] | None = None) -> Any:
@@ -229,7 +230,7 @@ def _created_id(answer: Answer) -> str | None:
         return None
     data = answer.json.get("data")
     post_id = str(data.get("id")) if isinstance(data, dict) else ""
-    return post_id if POST_ID.fullmatch(post_id) else None
+    return post_id if is_id(post_id) else None
 
 
 def _lost_write(error: requests.RequestException, flight: Flight) -> XNotSent | XOutcomeUnknown:

@@ -1,7 +1,7 @@
 """What callers can act on when X is involved.
 
 Every answer of X to a write is one of three: XNotSent (certainly not executed), XRejected
-(certainly refused) or XOutcomeUnknown; the table in docs/STATES.md says which.
+(certainly refused) or XOutcomeUnknown; the table in docs/X-API.md says which.
 """
 
 from datetime import datetime

@@ -17,7 +17,9 @@ from x_integration.errors import XReadFailed
 
 _LEADING_MENTIONS = re.compile(r"^(?:@\w{1,50}\s+)+")
 _SCHEME = re.compile(r"\bhttps?://", re.IGNORECASE)
-POST_ID = re.compile(r"[0-9]{1,19}")
+_SHORT_LINK = re.compile(r"https?://t\.co/\w+", re.ASCII)
+_MOST_LINKS, _LONGEST_LINK = 1000, 2000  # of one post, of one address
+POST_ID = re.compile(r"[1-9][0-9]{0,18}")
 
 FIELDS = {
     "legacy": {
@@ -65,36 +67,79 @@ class Page:
     next_token: str
 
 
+def is_id(text: str) -> bool:
+    """Whether X could have given out this id: a number below 2 to the 63rd, in one spelling."""
+    return POST_ID.fullmatch(text) is not None and int(text) < 1 << 63
+
+
 def parse_page(body: Any) -> Page:
     """Read a page of posts. Raises XReadFailed when any part of it cannot be trusted."""
     try:
         whole = storable(body)
-        items, meta = whole.get("data", []), whole["meta"]  # X's problems have no meta
+        if "meta" not in whole and whole.get("errors"):  # nobody there, or not for us
+            raise XReadFailed(
+                f"X does not show it: {_first_words(whole['errors'])}", code="x_unseen"
+            )
+        items, meta = whole.get("data", []), whole["meta"]
         if not isinstance(items, list):
             raise TypeError("data is not a list")
-        included = _included(whole)
-        posts = tuple(_post(item, *included) for item in items)
+        included = _included(whole.get("includes") or {})
+        posts = tuple(_readable_post(item, *included) for item in items)
         token = meta.get("next_token") or ""
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise XReadFailed(
-            f"X sent a page that cannot be read ({type(error).__name__}).", code="x_broken_page"
+            f"X sent a page that cannot be read ({_why(error)}).", code="x_broken_page"
         ) from None
     return Page(posts, str(token))
 
 
-def _included(body: Any) -> tuple[dict[str, str], dict[str, str]]:
-    """Usernames by user id, and authors by post id, of what came along with the page."""
-    includes = body.get("includes", {})
-    names = {str(user["id"]): str(user["username"]) for user in includes.get("users", [])}
-    posts = [*includes.get("tweets", []), *includes.get("posts", [])]
-    return names, {str(post["id"]): str(post.get("author_id", "")) for post in posts}
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
+
+
+def _why(error: Exception) -> str:
+    """What is wrong, without a word of X's: which field is missing, or of which kind the trouble is."""
+    missing = isinstance(error, KeyError) and str(error.args[0]).isidentifier()
+    return f"{error.args[0]} is missing" if missing else type(error).__name__
+
+
+def _first_words(errors: Any) -> str:
+    first = errors[0] if isinstance(errors, list) and errors else None
+    return str((first if isinstance(first, dict) else {}).get("detail") or "it does not say why")[
+        :200
+    ]
+
+
+def _included(includes: Any) -> tuple[dict[str, str], dict[str, str]]:
+    """Usernames by user id, and authors by post id, of what came along with the page.
+
+    X's document requires none of it: who has no name here is shown by number.
+    """
+    users = [user for user in includes.get("users") or [] if user.get("id")]
+    posts = [*(includes.get("tweets") or []), *(includes.get("posts") or [])]
+    names = {str(user["id"]): str(user.get("username") or "") for user in users}
+    authors = {
+        str(post["id"]): str(post.get("author_id") or "") for post in posts if post.get("id")
+    }
+    return names, authors
+
+
+def _readable_post(item: Any, names: dict[str, str], authors: dict[str, str]) -> Post:
+    """The post. Raises XReadFailed, naming it and what is wrong with it."""
+    try:
+        return _post(item, names, authors)
+    except _UNREADABLE as error:
+        known = str(item.get("id", "")) if isinstance(item, dict) else ""
+        which = f"post {known}" if POST_ID.fullmatch(known) else "a post"
+        raise XReadFailed(
+            f"X sent a page that cannot be read ({which}: {_why(error)}).", code="x_broken_page"
+        ) from None
 
 
 def _post(item: dict[str, Any], names: dict[str, str], authors: dict[str, str]) -> Post:
     references = item.get("referenced_tweets") or item.get("referenced_posts") or []
     referenced = {str(ref["type"]): str(ref["id"]) for ref in references}
     mentions = (item.get("entities") or {}).get("mentions") or []
-    if not POST_ID.fullmatch(item["id"]) or not POST_ID.fullmatch(item["author_id"]):
+    if not is_id(item["id"]) or not is_id(item["author_id"]):
         raise ValueError("an id is not a number")
     posted_at = datetime.fromisoformat(item["created_at"])
     if posted_at.tzinfo is None or not 2006 <= posted_at.year <= 2200:
@@ -107,7 +152,7 @@ def _post(item: dict[str, Any], names: dict[str, str], authors: dict[str, str]) 
         created_at=posted_at,
         lang=str(item.get("lang") or "")[:10],
         conversation_id=str(item.get("conversation_id") or "")[:19],
-        mentioned=tuple((str(m.get("id") or ""), str(m["username"])) for m in mentions),
+        mentioned=tuple((str(m.get("id") or ""), str(m.get("username") or "")) for m in mentions),
         referenced=referenced,
         quoted_author_id=authors.get(referenced.get("quoted", ""), ""),
         raw=item,
@@ -123,11 +168,18 @@ def _long_text(item: dict[str, Any]) -> str:
     text = note.get("text") or item["text"]
     if not isinstance(text, str):
         raise TypeError("text is not text")
-    text = html.unescape(text)
     entities = note.get("entities") or item.get("entities") or {}
-    for url in entities.get("urls") or []:
-        text = text.replace(str(url["url"]), str(url.get("expanded_url") or url["url"]))
-    return text
+    return _with_links_opened(html.unescape(text), entities.get("urls") or [])
+
+
+def _with_links_opened(text: str, urls: list[Any]) -> str:
+    """Each t.co link that stands in `text` as a whole becomes the address behind it; bounded."""
+    opened = {}
+    for url in urls[:_MOST_LINKS]:
+        short, address = str(url.get("url") or ""), str(url.get("expanded_url") or "")
+        if address and len(address) <= _LONGEST_LINK:
+            opened[short] = address
+    return _SHORT_LINK.sub(lambda found: opened.get(found[0], found[0]), text)
 
 
 def normalised(text: str) -> str:

@@ -1,5 +1,6 @@
 """What the worker does for the accounts."""
 
+from django.conf import settings
 from django.utils import timezone
 
 from revfirst.batch import run_batch
@@ -20,6 +21,6 @@ def renew_due() -> str:
             account.workspace, now=timezone.now(), x=x
         ),
         tool=XClient,
-        concurrency=16,
+        concurrency=settings.RENEW_CONCURRENCY,
     )
     return f"{len(due) - left} renewed, {left} left"

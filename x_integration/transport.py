@@ -39,7 +39,9 @@ class Flight:
     def check_can_begin(self) -> None:
         """Raise XNotSent when it is too late to begin."""
         if time.monotonic() >= self.begin_before:
-            raise XNotSent("The claim ran out before the request began.", code="claim_ran_out")
+            raise XNotSent(
+                "The claim ran out before the request began.", code="claim_ran_out", counts=False
+            )
 
     def seconds_left(self) -> float:
         """How long the answer may still take. Raises TimeoutError when that is over."""

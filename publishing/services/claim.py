@@ -34,11 +34,12 @@ def claim_item(item_id: int, *, actor: Actor, now: datetime) -> PublishAttempt |
 
 
 def block_item(item_id: int, block: Block, *, actor: Actor, now: datetime) -> None:
-    """Hold back an approved item for a reason that was found before the claim."""
+    """Hold back an approved item for a reason found before the claim, or for a gate's that ranks
+    before it: the account is asked after the switches."""
     with transaction.atomic(durable=True):
         case = _locked_case(item_id, now)
         if case is not None:
-            _block(case, block, actor=actor)
+            _block(case, first_block(case) or block, actor=actor)
 
 
 def _locked_case(item_id: int, now: datetime) -> Case | None:

@@ -1,6 +1,7 @@
 """Three legs that must agree: the counters, the audit log, and what stands on X."""
 
-from collections.abc import Iterator
+from collections import Counter as Counts
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from django.db.models.fields.json import KT
@@ -16,8 +17,10 @@ from x_integration.models import XAccount
 from x_integration.payloads import Post, normalised
 from x_integration.services import require_workspace_x_access_token
 
-# X names the client that made a post; these are the ones that people use.
+# X names the client that made a post, where it names one at all (its document calls the field
+# deprecated); these are the clients that people use.
 _PEOPLES_CLIENTS = ("X Web App", "Twitter Web App", "X for ", "Twitter for ")
+_POSTS_THAT_X_SHOWS = 3200  # of one timeline (docs/X-API.md, Reading)
 
 
 @dataclass(frozen=True)
@@ -29,46 +32,76 @@ class Legs:
     audit: int
     timeline: int
     differences: tuple[str, ...]
+    unread: int = 0  # confirmed posts older than what X still shows
 
 
 def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
     """Count the machine's publications by counter, audit and timeline.
 
-    What the audit confirmed must stand on the timeline, and what stands there and no person made
-    must be in the audit. The audit is read before and after the timeline, so that work that goes on
-    meanwhile is no difference; nor is the post of an attempt that is not settled yet. Raises
+    What the audit confirmed must stand on the timeline, by whomever it was sent, and what stands
+    there by a machine must be in the audit. A post whose maker X does not name is nobody's until
+    the audit names it. The audit is read before and after the timeline, so that work that goes on
+    meanwhile is no difference; nor is one post for each attempt that is not settled yet. Raises
     NoAccessToken, XUnauthorized or XReadFailed.
     """
     owed = _confirmed_ids(workspace)
-    posts = {post.id: post for post in _machine_posts(workspace, x)}
+    posts = {post.id: post for post in _own_posts(workspace, x)}
     with one_snapshot():
         counted, confirmed, unsettled = (
             _counted(workspace),
             _confirmed_ids(workspace),
             _unsettled(workspace),
         )
-    stray = [
-        post_id for post_id in posts.keys() - confirmed if _content(posts[post_id]) not in unsettled
-    ]
+    old = _older_than_shown(owed, posts)
+    machines = {post_id for post_id, post in posts.items() if _is_a_machines(post)}
+    stray = _not_excused([posts[post_id] for post_id in sorted(machines - confirmed)], unsettled)
     differences = [
-        *(f"{post_id} is in the audit, but not on the timeline" for post_id in owed - posts.keys()),
-        *(f"{post_id} is on the timeline, but not in the audit" for post_id in stray),
+        *(
+            f"{post_id} is in the audit, but not on the timeline"
+            for post_id in owed - posts.keys() - old
+        ),
+        *(f"{post.id} is on the timeline, but not in the audit" for post in stray),
     ]
     if counted != len(confirmed):
         differences.append(f"the counters say {counted}, the audit {len(confirmed)}")
-    return Legs(workspace.slug, counted, len(confirmed), len(posts), tuple(sorted(differences)))
+    standing = len(confirmed & posts.keys() | machines)
+    return Legs(
+        workspace.slug, counted, len(confirmed), standing, tuple(sorted(differences)), len(old)
+    )
 
 
-def _unsettled(workspace: Workspace) -> set[tuple[str, str]]:
-    """Target and text of what may have been sent and is not settled."""
+def _older_than_shown(owed: set[str], posts: Mapping[str, Post]) -> set[str]:
+    """Confirmed posts that X no longer shows because too many came after them."""
+    if len(posts) < _POSTS_THAT_X_SHOWS:
+        return set()
+    oldest = min(map(int, posts))
+    return {post_id for post_id in owed if int(post_id) < oldest}
+
+
+def _unsettled(workspace: Workspace) -> Counts[tuple[str, str]]:
+    """Target and text of what may have been sent and is not settled, as often as it was tried."""
     outcomes = (Outcome.IN_FLIGHT, Outcome.UNKNOWN)
     attempts = PublishAttempt.objects.filter(item__workspace=workspace, outcome__in=outcomes)
     snapshots = attempts.values_list("snapshot", flat=True)
-    return {(sent["target"] or "", normalised(sent["text"])) for sent in snapshots}
+    return Counts((sent["target"] or "", normalised(sent["text"])) for sent in snapshots)
 
 
-def _content(post: Post) -> tuple[str, str]:
-    return post.replied_to, normalised(post.text)
+def _not_excused(posts: list[Post], unsettled: Counts[tuple[str, str]]) -> list[Post]:
+    """The posts but for one for each attempt that may have made it: a second one is a double."""
+    left = []
+    for post in posts:
+        content = (post.replied_to, normalised(post.text))
+        if unsettled[content] > 0:
+            unsettled[content] -= 1
+        else:
+            left.append(post)
+    return left
+
+
+def _is_a_machines(post: Post) -> bool:
+    """Whether X says that the post was made by a client that no person uses."""
+    source = str(post.raw.get("source") or "")
+    return bool(source) and not source.startswith(_PEOPLES_CLIENTS)
 
 
 def compare_counters() -> list[counters.Difference]:
@@ -87,13 +120,11 @@ def _confirmed_ids(workspace: Workspace) -> set[str]:
     return set(events.annotate(post=KT("data__x_post_id")).values_list("post", flat=True))
 
 
-def _machine_posts(workspace: Workspace, x: XClient) -> Iterator[Post]:
-    """Posts since the account was first connected that no person's client made."""
+def _own_posts(workspace: Workspace, x: XClient) -> Iterator[Post]:
+    """What the account posted since it was first connected, by whomever it was sent."""
     account = XAccount.objects.get(workspace=workspace)
     since = AuditEvent.objects.filter(chain=str(workspace.pk), type="account.connect")
     first = since.order_by("seq").values_list("at", flat=True).first() or account.connected_at
     token = require_workspace_x_access_token(workspace, now=timezone.now(), x=x)
     for page in x.timeline(account.x_user_id, access_token=token, start_time=first):
-        for post in page.posts:
-            if not str(post.raw.get("source", "")).startswith(_PEOPLES_CLIENTS):
-                yield post
+        yield from page.posts

@@ -7,6 +7,7 @@ from time import monotonic
 
 from django.conf import settings
 
+from publishing.errors import PostTaken
 from publishing.models import PublishAttempt, QueueItem
 from publishing.services.claim import ASK_AGAIN, block_item, claim_item
 from publishing.services.gates import Block
@@ -109,11 +110,20 @@ def _call_and_settle(
     except XOutcomeUnknown as error:
         settle("doubt", now=clock(), code=error.code, words=str(error))
         return error.code
-    settle("confirm", now=clock(), x_post_id=post_id)
+    try:
+        settle("confirm", now=clock(), x_post_id=post_id)
+    except PostTaken as error:  # whatever X meant by that id, only a look can tell
+        settle("doubt", now=clock(), code=error.code, words=str(error))
+        return error.code
     return ""
 
 
 def _release(attempt: PublishAttempt, error: XNotSent, *, actor: Actor, now: datetime) -> None:
+    """Hold what must not go on, then let the item go: the hold stands even if a sweep was first."""
+    if error.holds_account:
+        _hold(attempt.item.workspace, error.code, actor=actor, now=now)
+    if error.code in _STOPS_EVERYBODY:
+        place_hold(error.code, reason=str(error)[:200], actor=actor, now=now)
     settle_attempt(
         attempt.pk,
         "release",
@@ -124,10 +134,6 @@ def _release(attempt: PublishAttempt, error: XNotSent, *, actor: Actor, now: dat
         retry_at=error.retry_at,
         counts=error.counts and not isinstance(error, XUnauthorized),
     )
-    if error.holds_account:
-        _hold(attempt.item.workspace, error.code, actor=actor, now=now)
-    if error.code in _STOPS_EVERYBODY:
-        place_hold(error.code, reason=str(error)[:200], actor=actor, now=now)
 
 
 def _hold(workspace: Workspace, reason: str, *, actor: Actor, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -14,7 +15,7 @@ from publishing.services import approvals
 from publishing.services.moves import move_item
 from publishing.services.settle import note_look, settle_attempt
 from publishing.states import Outcome, State
-from revfirst.batch import Patience, run_batch
+from revfirst.batch import Patience, each_alone, run_batch
 from revfirst.errors import RevFirstError
 from workspaces import audit
 from workspaces.actors import Actor
@@ -36,7 +37,7 @@ class Swept:
     doubted: int
     confirmed: int
     not_found: int
-    not_seen: int  # nobody could look: X or the token failed
+    not_seen: int  # nobody could look, or somebody else settled it first
     expired: int
     due: int
 
@@ -48,8 +49,8 @@ def sweep(*, client: Callable[[], XClient] = XClient, actor: Actor, now: datetim
     of its own), overdue approvals expire. One item's failure does not keep the others waiting.
     """
     stranded = QueueItem.objects.stranded(now - STRANDED_AFTER)[:_AT_ONCE]
-    doubted = [_doubt_stranded(item, actor=actor, now=now) for item in stranded]
-    expired = [_expire(item, actor=actor, now=now) for item in _overdue(now)[:_AT_ONCE]]
+    doubted = each_alone(stranded, partial(_doubt_stranded, actor=actor, now=now))
+    expired = each_alone(_overdue(now)[:_AT_ONCE], partial(_expire, actor=actor, now=now))
     found = _look_for_doubts(client, actor=actor, now=now)  # last: X may be slow
     return Swept(
         doubted=sum(doubted),
@@ -121,7 +122,7 @@ def look_for_attempt(
 ) -> bool | None:
     """Look for the attempt's post: True when it stands there (the item is published then).
 
-    False when it was not found, None when nobody could look.
+    False when it was not found, None when nobody could look or somebody else settled it first.
     """
     try:
         post = _find(attempt, x=x, now=now)

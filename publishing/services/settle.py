@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
-from publishing.errors import WrongState
+from publishing.errors import PostTaken, WrongState
 from publishing.models import Approval, Kind, PublishAttempt, QueueItem
 from publishing.services import approvals
 from publishing.services.moves import move_item
@@ -44,9 +46,9 @@ def settle_attempt(
     """Write down what came of an attempt: `confirm`, `doubt`, `release` or `fail`.
 
     A release that used up the last try becomes a fail. Raises WrongState when somebody settled it
-    before; a doubt may still be confirmed.
+    before (a doubt may still be confirmed), and PostTaken when the post belongs to another item.
     """
-    with transaction.atomic(durable=True):
+    with _post_once(), transaction.atomic(durable=True):
         attempt = PublishAttempt.objects.select_related("item").get(pk=attempt_id)
         if move == "release" and counts and attempt.item.tries + 1 >= MAX_TRIES:
             move = "fail"
@@ -75,6 +77,17 @@ def settle_attempt(
             )
         else:
             _record_error(move, item, attempt, actor=actor, now=now, code=code)
+
+
+@contextmanager
+def _post_once() -> Iterator[None]:
+    """The database says that a post belongs to one item; here it says so in our words."""
+    try:
+        yield
+    except IntegrityError as error:
+        if "item_x_post_id_once" in str(error):
+            raise PostTaken from None
+        raise
 
 
 def _item_changes(

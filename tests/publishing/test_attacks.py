@@ -1,6 +1,7 @@
 """What was tried against the promises, and has to stay without effect."""
 
 from datetime import timedelta
+from functools import partial
 from threading import Thread
 
 import pytest
@@ -9,11 +10,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from publishing.errors import ItemNotFound
+from publishing.errors import ItemNotFound, WrongState
 from publishing.models import Approval, PublishAttempt, QueueItem
 from publishing.services import (
     approve_item,
+    claim_item,
     edit_item,
+    look_for_attempt,
     propose_item,
     propose_replies,
     reconcile,
@@ -21,9 +24,12 @@ from publishing.services import (
 )
 from publishing.services.publish import publish_item
 from publishing.states import State
+from tests.concurrency import run_together
 from tests.factories import MembershipFactory, SourcePostFactory, WorkspaceFactory, XAccountFactory
 from tests.worlds import WORKER, attempts, operator
+from workspaces.actors import Actor
 from workspaces.models import SystemHold
+from workspaces.services import set_kill_switch
 from x_integration.answers import Problem
 from x_integration.client import XClient
 from x_integration.models import XAccount
@@ -83,7 +89,7 @@ def test_words_that_no_database_can_hold_do_not_keep_an_answer_from_being_settle
 
 
 def test_half_a_character_in_xs_words_is_replaced():
-    assert Problem.of(400, {"detail": "\ud800"}, {}, b"").words == "?"
+    assert Problem.of(400, {"detail": "\ud800"}, {}).words == "?"
 
 
 def test_a_look_and_a_slow_confirm_at_once_do_not_block_each_other(x, monkeypatch):
@@ -143,6 +149,96 @@ def test_a_failed_item_leaves_no_live_approval_behind(x):
     x.fault("status", status=400)
     assert x.publish(item).state == State.FAILED
     assert Approval.objects.get().voided_at
+
+
+def test_one_workspaces_trouble_does_not_stop_the_sweep_for_the_others(x):
+    stuck = x.approved(x.connected("stuck"))
+    claim_item(stuck.pk, actor=WORKER, now=timezone.now() - timedelta(minutes=5))
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(
+            "DELETE FROM workspaces_auditchain WHERE name = %s", [str(stuck.workspace_id)]
+        )
+        cursor.execute("SET session_replication_role = origin")
+    doubt = x.approved(x.connected("well"))
+    x.fault("lost_answer")
+    x.publish(doubt)
+    assert x.sweep(after=timedelta(seconds=20)).confirmed == 1
+    doubt.refresh_from_db()
+    assert doubt.state == State.PUBLISHED
+
+
+def test_a_claim_that_ran_out_again_and_again_fails_nothing(x, monkeypatch):
+    """Our own slowness is no refusal of X's."""
+    item = x.approved(x.connected())
+    monkeypatch.setattr("publishing.services.publish.SEND_WINDOW_SECONDS", 0)
+    for _ in range(7):
+        QueueItem.objects.update(not_before=None)
+        item = x.publish(item)
+    assert (item.state, item.tries, item.last_error) == (State.APPROVED, 0, "claim_ran_out")
+    monkeypatch.undo()
+    QueueItem.objects.update(not_before=None)
+    assert x.publish(item).state == State.PUBLISHED
+    assert len(x.machine_posts()) == 1
+
+
+def test_an_id_that_belongs_to_another_item_is_a_doubt(x):
+    workspace = x.connected()
+    first = x.publish(x.approved(workspace))
+    second = x.approved(workspace, by="rui")
+    x.fault("status", status=201, body={"data": {"id": first.x_post_id, "text": "hm"}})
+    second = x.publish(second)
+    assert (second.state, second.last_error) == (State.UNCONFIRMED, "post_taken")
+
+
+def test_two_doubts_about_one_post_leave_one_of_them_published(x):
+    workspace = x.connected()
+    items = [
+        propose_item(workspace, text="Good day", actor=operator(workspace), now=timezone.now())
+    ]
+    items.append(
+        propose_item(workspace, text="Good day", actor=operator(workspace), now=timezone.now())
+    )
+    for item in items:
+        approve_item(item.pk, version=1, actor=operator(workspace), now=timezone.now())
+    x.fault("lost_answer")
+    x.publish(items[0])
+    x.fault("status", status=500)
+    x.publish(items[1])
+    both = list(PublishAttempt.objects.select_related("item__workspace"))
+    late = timezone.now() + timedelta(seconds=20)
+    run_together(
+        *[
+            partial(look_for_attempt, attempt, x=XClient(), actor=WORKER, now=late)
+            for attempt in both
+        ]
+    )
+    states = sorted(QueueItem.objects.values_list("state", flat=True))
+    assert states == [State.PUBLISHED, State.UNCONFIRMED]
+
+
+def test_a_402_that_comes_after_the_sweeps_doubt_still_stops_everybody(x, monkeypatch):
+    item = x.approved(x.connected())
+    x.fault("status", status=402)
+    create = XClient.create_post
+
+    def slow(*args, **kwargs):
+        try:
+            return create(*args, **kwargs)
+        finally:
+            x.sweep(after=timedelta(minutes=3))
+
+    monkeypatch.setattr(XClient, "create_post", slow)
+    with pytest.raises(WrongState):
+        x.publish(item)
+    assert SystemHold.objects.filter(kind="no_credits", lifted_at=None).exists()
+
+
+def test_the_kill_switch_is_named_before_an_account_without_a_token(x):
+    item = x.approved(x.connected())
+    XAccount.objects.update(expires_at=timezone.now(), refresh_token=None)
+    set_kill_switch(True, reason="test", actor=Actor.command(), now=timezone.now(), wait=False)
+    assert x.publish(item).blocked_reason == "kill_switch"
 
 
 @pytest.fixture

@@ -47,6 +47,16 @@ DOUBTED: dict[str, dict[str, Any]] = {
     "duplicate_content": problem(403, DUPLICATE),
     "x_answer_lost": {"kind": "drop"},
 }
+SHAPES_OF_A_DUPLICATE: dict[str, Any] = {
+    "an old number": {"errors": [{"code": 187, "message": "Status is a duplicate."}]},
+    "behind a general detail": {
+        "title": "Forbidden",
+        "detail": "Forbidden",
+        "errors": [{"message": DUPLICATE}],
+    },
+    "the second of two errors": {"errors": [{"message": "No."}, {"message": DUPLICATE}]},
+    "after many words": {"detail": "No. " * 200, "errors": [{"message": DUPLICATE}]},
+}
 DOUBTED_AFTER_POSTING: dict[str, dict[str, Any]] = {
     "x_answer_lost": {"kind": "lost_answer"},
     "x_502": {"kind": "status_after", "status": 502},
@@ -85,6 +95,30 @@ def test_what_may_have_happened_is_a_doubt_and_not_sent_again(x, item, code):
     assert (item.state, item.last_error) == (State.UNCONFIRMED, code)
     assert attempts(item) == ["unknown"]
     assert len(x.calls("POST", "/2/tweets")) == 1
+
+
+@pytest.mark.parametrize("shape", SHAPES_OF_A_DUPLICATE)
+def test_a_duplicate_is_a_doubt_in_whatever_shape_x_says_it(x, item, shape):
+    """Refused, it would free the post for a second reply of ours."""
+    x.fault("status", status=403, body=SHAPES_OF_A_DUPLICATE[shape])
+    item = x.publish(item)
+    assert (item.state, item.last_error) == (State.UNCONFIRMED, "duplicate_content")
+
+
+@pytest.mark.parametrize(
+    ("body", "state"),
+    [
+        ({"title": "Forbidden", "detail": "Forbidden", "errors": [{"message": SUMMON}]}, "failed"),
+        ({"errors": [{"code": 326, "message": "Log in to unlock it."}]}, "approved"),
+        ({"errors": [{"code": 64, "message": "This account may not."}]}, "approved"),
+        ({"errors": [{"code": 385, "message": "That Tweet is deleted."}]}, "failed"),
+    ],
+)
+def test_what_stands_behind_a_general_answer_decides(x, item, body, state):
+    x.fault("status", status=403, body=body)
+    item = x.publish(item)
+    assert item.state == state
+    assert XAccount.objects.exclude(held_at=None).exists() is (state == "approved")
 
 
 @pytest.mark.parametrize("code", DOUBTED_AFTER_POSTING)

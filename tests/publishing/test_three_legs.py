@@ -1,13 +1,20 @@
 """Counters, audit and timeline agree, in separate processes and across restarts; damage turns it red."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from publishing.models import QueueItem
+from publishing.services import compare, compare_workspace
 from publishing.states import State
 from tests.clusters import Cluster, Web, eventually
 from tests.worlds import environment, manage
 from workspaces.models import AuditEvent, Counter
+from x_integration.client import XClient
+from x_integration.models import XAccount
 
 
 def _legs(x, web: Web, slug: str) -> tuple[float, int, int]:
@@ -65,6 +72,12 @@ DAMAGE = {
         lambda x, item: x.simulator.take_down(item.x_post_id),
         "is in the audit, but not on the timeline",
     ),
+    "a post that was doubled": (
+        lambda x, item: x.simulator.say(
+            "cafe", item.text, source="api", in_reply_to=item.source_post.x_post_id
+        ),
+        "is on the timeline, but not in the audit",
+    ),
     "a post that nobody approved": (
         lambda x, item: x.simulator.say("cafe", "Bypass!", source="api"),
         "is on the timeline, but not in the audit",
@@ -96,6 +109,65 @@ def test_a_doubt_that_nobody_has_settled_yet_is_no_difference(x, published):
     assert x.publish(second).state == State.UNCONFIRMED
     done = manage("compare_counters", env=env)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_double_beside_a_doubt_is_no_excuse(x, published):
+    """One post may be the doubt's; the second one is a double, whoever made it."""
+    item, env = published
+    second = x.approved(item.workspace, by="rui")
+    x.fault("lost_answer")
+    x.publish(second)
+    x.simulator.say("cafe", second.text, source="api", in_reply_to=second.source_post.x_post_id)
+    done = manage("compare_counters", env=env)
+    assert done.returncode == 1
+    assert done.stderr.count("is on the timeline, but not in the audit") == 1
+
+
+def test_a_person_who_posts_a_doubts_text_by_hand_turns_nothing_red(x, published):
+    """Reconcile takes it for the item's own, and so does the comparison."""
+    item, env = published
+    second = x.approved(item.workspace, by="rui")
+    x.fault("status", status=500)
+    x.publish(second)
+    x.simulator.say("cafe", second.text, source="web", in_reply_to=second.source_post.x_post_id)
+    assert x.sweep(after=timedelta(seconds=20)).confirmed == 1
+    done = manage("compare_counters", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "counters 2, audit 2, timeline 2" in done.stdout
+
+
+def _shown(post, **changes):
+    return replace(post, raw={**post.raw, **changes})
+
+
+def test_where_x_names_no_client_nobody_is_blamed(x, published, monkeypatch):
+    item, _ = published
+    x.simulator.say("cafe", "By hand", source="web")
+    read = compare._own_posts
+    monkeypatch.setattr(
+        compare, "_own_posts", lambda *a: [_shown(post, source=None) for post in read(*a)]
+    )
+    legs = compare_workspace(item.workspace, x=XClient())
+    assert (legs.differences, legs.timeline) == ((), 1)
+
+
+def test_what_is_older_than_x_shows_is_told_and_is_no_difference(x, published, monkeypatch):
+    item, _ = published
+    x.publish(x.approved(item.workspace, by="rui"))
+    read = compare._own_posts
+    monkeypatch.setattr(compare, "_POSTS_THAT_X_SHOWS", 1)
+    monkeypatch.setattr(compare, "_own_posts", lambda *a: list(read(*a))[:1])
+    legs = compare_workspace(item.workspace, x=XClient())
+    assert (legs.differences, legs.audit, legs.timeline, legs.unread) == ((), 2, 1, 1)
+
+
+def test_a_timeline_that_was_not_read_is_not_said_to_agree(x, published):
+    item, env = published
+    XAccount.objects.update(revoked_at=timezone.now())
+    done = manage("compare_counters", env=env)
+    assert done.returncode == 0
+    assert f"no account is live: {item.workspace.slug}" in done.stdout
+    assert "Counters, audit and timeline agree" not in done.stdout
 
 
 def test_an_unreachable_x_is_said_and_is_not_green(published):

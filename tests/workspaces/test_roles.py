@@ -102,7 +102,6 @@ def test_a_person_is_kept_by_number_and_never_by_name():
     [
         (Actor.worker(), "worker", "worker"),
         (Actor.command(), "command", "command"),
-        (Actor.x(), "x", "api"),
     ],
 )
 def test_whatever_is_no_person_is_kept_by_its_kind(actor, name, door):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.x_integration.peers import answer, says
+from x_integration import client
 from x_integration.client import XClient
 from x_integration.errors import XReadFailed, XUnauthorized
 
@@ -88,9 +89,11 @@ def test_only_what_is_newer_than_the_mark_is_asked_for(voice, dialect):
     assert [post.id for post in mentions(voice, since_id=said[2])[0].posts] == said[:2:-1]
 
 
-def test_no_more_pages_are_read_than_wanted(voice):
+def test_a_page_is_read_when_it_is_asked_for(voice):
     hear(voice, 250)
-    assert sum(len(page.posts) for page in mentions(voice, most=150)) == 200
+    us, token = voice.tokens.user_id, voice.tokens.access_token
+    assert len(next(voice.client.mentions(us, access_token=token)).posts) == 100
+    assert len(voice.calls()) == 1
 
 
 def test_the_timeline_begins_at_its_start(voice, dialect):
@@ -117,11 +120,25 @@ def test_a_page_that_leads_to_itself_is_an_error_and_no_loop(voice):
     assert raised.value.code == "x_broken_page"
 
 
-def test_empty_pages_without_end_come_to_an_end(voice):
+def page_before(token: str) -> dict[str, Any]:
+    """An empty page, behind which another one waits."""
+    return {"data": [], "meta": {"result_count": 0, "next_token": token}}
+
+
+def test_pages_without_end_are_an_error_and_no_success(voice, monkeypatch):
+    monkeypatch.setattr(client, "MAX_PAGES", 10)
     for number in range(20):
-        body = {"data": [], "meta": {"result_count": 0, "next_token": f"t{number}"}}
+        body = page_before(f"t{number}")
         voice.simulator.fault("status", "GET", MENTIONS, status=200, body=body)
-    assert len(mentions(voice, most=10)) == 10
+    with pytest.raises(XReadFailed, match="no end"):
+        mentions(voice)
+
+
+def test_pages_that_lead_in_a_circle_are_an_error_and_no_success(voice):
+    for token in "abcab":
+        voice.simulator.fault("status", "GET", MENTIONS, status=200, body=page_before(token))
+    with pytest.raises(XReadFailed, match="no end"):
+        mentions(voice)
 
 
 # --- what cannot be trusted ---------------------------------------------------------------------
@@ -159,7 +176,7 @@ def test_a_broken_answer_is_no_page(voice, fault):
 
 def test_x_saying_that_it_may_not_tell_is_not_an_empty_page(voice):
     shy = voice.simulator.make_user("shy", protected=True)["id"]
-    with pytest.raises(XReadFailed):
+    with pytest.raises(XReadFailed, match="not authorized to see the user"):
         list(voice.client.mentions(shy, access_token=voice.tokens.access_token))
 
 

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tests.concurrency import run_together
 from tests.factories import WorkspaceFactory, XAccountFactory
 from tests.worlds import WORKER
 from workspaces.models import AuditEvent
@@ -98,6 +99,54 @@ def test_the_newest_post_is_the_greatest_number_and_not_the_last_text(x, cafe):
     x.fault("status", method="GET", path=MENTIONS, status=200, body=body)
     x.ingest(cafe)
     assert mark(cafe) == "1000"
+
+
+def earlier(**ago) -> str:
+    return (timezone.now() - timedelta(**ago)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def test_a_mention_that_x_shows_late_is_stored(x, cafe):
+    hear(x, cafe, 1)
+    x.ingest(cafe)
+    x.simulator.make_user("lia")
+    late = x.simulator.say("lia", "@cafe I was slow", created_at=earlier(minutes=10))["id"]
+    assert x.ingest(cafe) == 1
+    assert SourcePost.objects.filter(x_post_id=late).exists()
+
+
+def test_an_id_of_the_future_makes_nobody_deaf(x, cafe):
+    """The mark never passes the present, whatever X says."""
+    future = page_with({"id": str(2**63 - 1)})
+    x.fault("status", method="GET", path=MENTIONS, status=200, body=future)
+    x.ingest(cafe)
+    hear(x, cafe, 1)
+    assert x.ingest(cafe) == 1
+
+
+def test_a_slower_run_moves_the_mark_not_back(x, cafe):
+    account = XAccount.objects.select_related("workspace").get(workspace=cafe)
+    first = hear(x, cafe, 1)
+    old = page_with({"id": "1000"})
+    x.ingest(cafe)
+    x.fault("status", method="GET", path=MENTIONS, status=200, body=old)
+    ingest_mentions(account, x=XClient(), actor=WORKER, now=timezone.now())
+    assert mark(cafe) == first[-1]
+
+
+def test_two_runs_at_once_store_each_post_once_and_count_it_once(x, cafe):
+    hear(x, cafe, 30)
+    assert run_together(*[lambda: x.ingest(cafe)] * 3) == ["ok"] * 3
+    counted = AuditEvent.objects.filter(type="posts.ingest").values_list("data__new", flat=True)
+    assert (SourcePost.objects.count(), list(counted)) == (30, [30])
+
+
+def test_pages_that_go_on_for_ever_leave_the_mark_where_it_was(x, cafe):
+    for token in "aba":
+        body = page_with({"id": "5"}, next_token=token)
+        x.fault("status", method="GET", path=MENTIONS, status=200, body=body)
+    with pytest.raises(XReadFailed):
+        x.ingest(cafe)
+    assert (mark(cafe), SourcePost.objects.count()) == ("", 0)
 
 
 def test_unknown_fields_are_kept_in_the_payload(x, cafe):

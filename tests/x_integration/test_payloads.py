@@ -166,6 +166,18 @@ def test_what_is_too_long_for_its_column_is_cut():
             [("https://t.co/aaaaaaaaaa", "https://a.example"), ("https://t.co/bbbbbbbbbb", None)],
             "https://a.example https://t.co/bbbbbbbbbb",
         ),
+        ("abc", [("", "X"), ("b", "https://e.example"), (None, "Y")], "abc"),
+        (
+            "https://t.co/ab https://t.co/abc.",
+            [("https://t.co/ab", "http://one.example"), ("https://t.co/abc", "http://two.example")],
+            "http://one.example http://two.example.",
+        ),
+        (
+            "https://t.co/abを読んで",
+            [("https://t.co/ab", "http://one.example")],
+            "http://one.exampleを読んで",
+        ),
+        ("https://t.co/ab", [("https://t.co/ab", "http://" + "x" * 5000)], "https://t.co/ab"),
         ("😀 👨‍👩‍👧 é 日本語 مرحبا", [], "😀 👨‍👩‍👧 é 日本語 مرحبا"),
         ("", [], ""),
     ],
@@ -217,6 +229,9 @@ BROKEN_POSTS: dict[str, dict[str, Any]] = {
     "letters as id": {"id": "abc"},
     "a blank id": {"id": ""},
     "too many digits": {"id": "1" * 20},
+    "more than X can count to": {"id": str(2**63)},
+    "a zero in front": {"id": "05"},
+    "nothing but a zero": {"id": "0"},
     "digits of another script": {"id": "١٢٣"},
     "an id and a line": {"id": "1\n"},
     "no text": {"text": ...},
@@ -228,7 +243,6 @@ BROKEN_POSTS: dict[str, dict[str, Any]] = {
     "a time without a zone": {"created_at": "2026-11-01T12:00:00"},
     "a word as time": {"created_at": "noon"},
     "a number as time": {"created_at": 1_800_000_000},
-    "a mention of nobody": {"entities": {"mentions": [{"id": "42"}]}},
     "mentions that are a text": {"entities": {"mentions": "cafe"}},
     "entities that are a list": {"entities": [1]},
     "a reference to nothing": {"referenced_tweets": [{"type": "quoted"}]},
@@ -259,9 +273,7 @@ BROKEN_PAGES: dict[str, Any] = {
     "texts as posts": {"data": ["1"], "meta": {}},
     "null as meta": {"data": [], "meta": None},
     "a list as meta": {"data": [], "meta": []},
-    "null as includes": {"data": [], "meta": {}, "includes": None},
-    "a user without a name": {"data": [], "meta": {}, "includes": {"users": [{"id": "1"}]}},
-    "only errors": {"errors": [{"title": "Not Found Error"}]},
+    "a text as includes": {"data": [], "meta": {}, "includes": "users"},
 }
 
 
@@ -270,6 +282,40 @@ def test_a_broken_page_is_not_made_at_all(name):
     with pytest.raises(XReadFailed) as raised:
         parse_page(BROKEN_PAGES[name])
     assert raised.value.code == "x_broken_page"
+
+
+def test_only_errors_say_that_x_does_not_show_it_and_why():
+    body = {"errors": [{"title": "Not Found Error", "detail": "Could not find user."}]}
+    with pytest.raises(XReadFailed, match="does not show it: Could not find user") as raised:
+        parse_page(body)
+    assert raised.value.code == "x_unseen"
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [("author_id", "post 1900000000000000001: author_id is missing"), ("id", "a post: id is miss")],
+)
+def test_a_broken_post_is_named_with_what_it_lacks(field, sentence):
+    with pytest.raises(XReadFailed, match=sentence):
+        parse_page(page(**{field: ...}))
+
+
+@pytest.mark.parametrize(
+    "includes",
+    [
+        None,
+        {},
+        {"users": None, "tweets": None, "posts": None},
+        {"users": [{"id": "77"}, {"username": "nobody"}, {}], "tweets": [{"text": "no id"}]},
+    ],
+)
+def test_what_comes_along_is_no_condition_of_reading(includes):
+    post = parse_page(page() | {"includes": includes}).posts[0]
+    assert (post.author_id, post.author_username) == ("77", "")
+
+
+def test_a_mention_may_come_without_a_name():
+    assert read(entities={"mentions": [{"id": "42"}]}).mentioned == (("42", ""),)
 
 
 def test_an_error_about_a_page_tells_nothing_of_what_it_said():
@@ -359,3 +405,11 @@ def test_a_published_text_is_recognised_on_the_timeline(voice, settings, typed, 
         start_time=datetime(2026, 1, 1, tzinfo=UTC),
     )
     assert normalised(next(found).posts[0].text) == normalised(typed)
+
+
+@pytest.mark.parametrize("urls", [40_000, 1])
+def test_no_page_makes_a_text_of_boundless_length(urls):
+    """What X sends is at most some megabytes; what we make of it stays of that size."""
+    link = {"url": "https://t.co/a", "expanded_url": "http://" + "x" * 1900}
+    post = read(text="https://t.co/a " * 1000, entities={"urls": [link] * urls})
+    assert len(post.text) < 3_000_000

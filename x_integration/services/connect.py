@@ -30,7 +30,7 @@ STATE_LIFE = timedelta(minutes=10)
 class Authorization:
     """Where to send the person, and what comes back with them."""
 
-    authorize_url: str
+    authorize_url: str = field(repr=False)  # the state stands in it
     state: str = field(repr=False)
     expires_in: int
     scope: str
@@ -62,13 +62,18 @@ def begin_authorization(workspace: Workspace, *, user: User, now: datetime) -> A
     return Authorization(url, state, int(STATE_LIFE.total_seconds()), DEFAULT_SCOPE)
 
 
-def complete_authorization(*, state: str, code: str, x: XClient, now: datetime) -> XAccount:
+def complete_authorization(
+    *, state: str, code: str, x: XClient, now: datetime, visitor: User | None = None
+) -> XAccount:
     """Exchange the code and store the account. Raises ConnectFailed, NotAllowed or XReadFailed.
 
-    The state is used up before X is asked, whatever comes of it.
+    The state is used up before X is asked, whatever comes of it. `visitor` is who is signed in at
+    the browser that came back, if anybody is: somebody else's link must not connect their account.
     """
     row = _take_state(state, now=now)
     check_operator(row.user, row.workspace)
+    if visitor is not None and visitor.pk != row.user_id:
+        _refuse(row, "another_person", "somebody else began this connection", now=now)
     if not code:
         _refuse(row, "consent_denied", "consent was not given", now=now)
     pair = x.exchange_code(code, verifier=row.code_verifier.open() if row.code_verifier else "")
@@ -136,9 +141,15 @@ def _store(
             subject="account",
             actor=Actor.operator(row.user, door="api"),
             now=now,
-            data={"token_version": account.token_version, "scope": pair.scope},
+            data={"token_version": account.token_version, "scope": _asked_and_granted(pair)},
         )
     return account
+
+
+def _asked_and_granted(pair: TokenPair) -> str:
+    """Words of ours that X granted: the audit log keeps none of X's."""
+    granted = pair.scope.split()
+    return " ".join(word for word in DEFAULT_SCOPE.split() if word in granted)
 
 
 def token_columns(pair: TokenPair, *, now: datetime) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Reading what people say to the account. A run is stored whole, or not at all."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -12,8 +12,11 @@ from x_integration.eligibility import eligibility_of
 from x_integration.models import SourcePost, XAccount
 from x_integration.payloads import Post
 from x_integration.services.tokens import require_workspace_x_access_token
+from x_integration.snowflakes import earlier, first_id_at
 
 READING_SECONDS = 20
+OVERLAP = timedelta(minutes=15)  # X may show a mention late (docs/X-API.md, Reading)
+CLOCK_SKEW = timedelta(minutes=5)
 
 
 def ingest_mentions(account: XAccount, *, x: XClient, actor: Actor, now: datetime) -> int:
@@ -21,23 +24,21 @@ def ingest_mentions(account: XAccount, *, x: XClient, actor: Actor, now: datetim
 
     Raises NoAccessToken, XUnauthorized, XReadFailed or OutOfTime. Every page is read before anything is
     stored: a broken page leaves nothing half, and the mark of the last complete run never passes
-    an incomplete one.
+    an incomplete one. Each run reads the last quarter of an hour before the mark again.
     """
     patience = Patience(READING_SECONDS)
     token = require_workspace_x_access_token(account.workspace, now=now, x=x)
-    pages = x.mentions(account.x_user_id, access_token=token, since_id=account.mentions_seen_until)
+    since = earlier(int(account.mentions_seen_until or 0), OVERLAP)
+    pages = x.mentions(account.x_user_id, access_token=token, since_id=str(since) if since else "")
     posts = {post.id: post for page in patience.each(pages) for post in page.posts}
     if not posts:
         return 0
-    newest = max(posts, key=int)
     with transaction.atomic(durable=True):
+        _move_mark(account, max(map(int, posts)), now=now)
         known = SourcePost.objects.filter(workspace=account.workspace, x_post_id__in=posts)
         for post_id in known.values_list("x_post_id", flat=True):
             del posts[post_id]
-        SourcePost.objects.bulk_create(
-            [_row(account, post, now) for post in posts.values()], ignore_conflicts=True
-        )
-        XAccount.objects.filter(pk=account.pk).update(mentions_seen_until=newest)
+        SourcePost.objects.bulk_create([_row(account, post, now) for post in posts.values()])
         if posts:
             audit.record(
                 "posts.ingest",
@@ -48,6 +49,14 @@ def ingest_mentions(account: XAccount, *, x: XClient, actor: Actor, now: datetim
                 data={"new": len(posts)},
             )
     return len(posts)
+
+
+def _move_mark(account: XAccount, newest: int, *, now: datetime) -> None:
+    """Move the mark on, never back and never past the present; the row stays locked."""
+    row = XAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
+    mark = min(newest, first_id_at(now + CLOCK_SKEW))
+    if mark > int(row.mentions_seen_until or 0):
+        XAccount.objects.filter(pk=row.pk).update(mentions_seen_until=str(mark))
 
 
 def _row(account: XAccount, post: Post, now: datetime) -> SourcePost:

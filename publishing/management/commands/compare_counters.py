@@ -8,6 +8,7 @@ from publishing.services import compare_counters, compare_workspace
 from revfirst.errors import RevFirstError
 from workspaces.models import Workspace
 from x_integration.client import XClient
+from x_integration.models import XAccount
 
 
 class Command(BaseCommand):
@@ -18,21 +19,33 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print each workspace's three numbers, then every difference."""
         found = [str(difference) for difference in compare_counters()]
-        for workspace in Workspace.objects.filter(x_account__revoked_at=None).exclude(
-            x_account=None
-        ):
-            try:
-                legs = compare_workspace(workspace, x=XClient())
-            except RevFirstError as error:
-                found.append(f"{workspace}: the timeline could not be read: {error}")
-                continue
-            self.stdout.write(
-                f"{legs.workspace}: counters {legs.counter}, audit {legs.audit}, "
-                f"timeline {legs.timeline}"
-            )
-            found += [f"{workspace}: {difference}" for difference in legs.differences]
+        unread = []
+        for workspace in Workspace.objects.all():
+            if XAccount.objects.filter(workspace=workspace, revoked_at=None).exists():
+                found += self._compare(workspace)
+            else:
+                unread.append(workspace.slug)
         for difference in found:
             self.stderr.write(difference)
         if found:
             raise CommandError(f"{len(found)} difference(s).")
-        self.stdout.write("Counters, audit and timeline agree.")
+        if unread:
+            self.stdout.write(f"Without a timeline, since no account is live: {', '.join(unread)}.")
+        self.stdout.write(
+            "Counters and audit agree, and the timelines that were read with them."
+            if unread
+            else "Counters, audit and timeline agree."
+        )
+
+    def _compare(self, workspace: Workspace) -> list[str]:
+        """Print the workspace's numbers; what differs."""
+        try:
+            legs = compare_workspace(workspace, x=XClient())
+        except RevFirstError as error:
+            return [f"{workspace}: the timeline could not be read: {error}"]
+        older = f" ({legs.unread} older than X shows)" if legs.unread else ""
+        self.stdout.write(
+            f"{legs.workspace}: counters {legs.counter}, audit {legs.audit}, "
+            f"timeline {legs.timeline}{older}"
+        )
+        return [f"{workspace}: {difference}" for difference in legs.differences]

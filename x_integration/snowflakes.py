@@ -1,0 +1,17 @@
+"""X's ids tell when they were given out: milliseconds since November 2010, times two to the 22nd."""
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(2010, 11, 4, 1, 42, 54, 657000, tzinfo=UTC)
+_SEQUENCE_BITS = 22
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def first_id_at(instant: datetime) -> int:
+    """The smallest id of that millisecond."""
+    return max((instant - _EPOCH) // _MILLISECOND, 0) << _SEQUENCE_BITS
+
+
+def earlier(post_id: int, by: timedelta) -> int:
+    """The id that was due `by` before this one; 0 where there was none yet."""
+    return max(post_id - (by // _MILLISECOND << _SEQUENCE_BITS), 0)
