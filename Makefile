@@ -55,6 +55,6 @@ requirements: ## pin requirements/*.in, with hashes, into requirements/*.txt
 	done
 
 clean: ## remove the environment, the caches and the demo's data
-	if [ -x $(python) ]; then $(python) -m revfirst.demo --forget; fi
+	if [ -d var ]; then if [ -x $(python) ]; then $(python) -m revfirst.demo --forget; else python3 -m revfirst.demo --forget; fi; fi
 	rm -rf var $(VENV) staticfiles .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

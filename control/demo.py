@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import requests
 from django.conf import settings
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.utils import timezone
 
 from control import services
@@ -35,6 +36,7 @@ BRAND, OWNER, SLUG = "cafe_aurora", "demo", "cafe-aurora"
 OWNER_EMAIL = "demo@revfirst.invalid"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 PUBLISH_SECONDS = 45
+ENOUGH_SAID = 60  # mentions in which every template's variants come up again
 
 
 class NotADemo(Refused):
@@ -68,9 +70,22 @@ def check_is_demo() -> None:
         raise NotADemo("What answers at X_API_BASE_URL is not the simulator.")
 
 
+def check_database() -> None:
+    """Raise NotADemo when the database holds what the demo did not make: its worker would publish it."""
+    if Workspace._meta.db_table not in connection.introspection.table_names():
+        return
+    others = Workspace.objects.exclude(slug=SLUG).values_list("slug", flat=True)
+    if others.exists():
+        raise NotADemo(
+            f"The database holds a workspace that is not the demo's ({others[0]}): "
+            "unset DATABASE_URL, or let it name an empty database."
+        )
+
+
 def prepare(*, now: datetime) -> Workspace:
     """Make the owner, the workspace and its connection, as far as they are missing."""
     check_is_demo()
+    check_database()
     owner = _owner()
     workspace = Workspace.objects.filter(slug=SLUG).first() or create_workspace(
         slug=SLUG, name="Café Aurora", owner=owner, actor=Actor.command(), now=now
@@ -148,10 +163,9 @@ def run_once(workspace: Workspace, *, tell: Callable[[str], object]) -> list[Lin
     Raises DemoFailed when an item is not published in time, or when the three legs disagree.
     """
     check_is_demo()
-    _somebody_says_something()
-    cycle = fill_queue(workspace, now=timezone.now())
-    tell(f"ingest    {cycle.ingested} posts stored")
-    tell(f"propose   {cycle.proposed} replies proposed")
+    ingested, proposed = _hear_and_propose(workspace)
+    tell(f"ingest    {ingested} posts stored")
+    tell(f"propose   {proposed} replies proposed")
     items = _approve_oldest(workspace, most=3)
     tell(f"approve   {len(items)} by {OWNER}")
     ids = [item.pk for item in items]
@@ -165,6 +179,18 @@ def run_once(workspace: Workspace, *, tell: Callable[[str], object]) -> list[Lin
     return [_line(workspace, item, metric) for item in done]
 
 
+def _hear_and_propose(workspace: Workspace) -> tuple[int, int]:
+    """People speak until something waits: a template repeats nothing that was said lately."""
+    ingested = proposed = 0
+    for _ in range(ENOUGH_SAID):
+        _somebody_says_something()
+        cycle = fill_queue(workspace, now=timezone.now())
+        ingested, proposed = ingested + cycle.ingested, proposed + cycle.proposed
+        if workspace.items.pending().exists():
+            break
+    return ingested, proposed
+
+
 def _somebody_says_something() -> None:
     """A second run finds every mention answered: somebody speaks again."""
     url = f"{settings.X_API_BASE_URL}/control/sample"
@@ -176,7 +202,7 @@ def _approve_oldest(workspace: Workspace, *, most: int) -> list[QueueItem]:
     owner = User.objects.get(username=OWNER)
     pending = workspace.items.pending().order_by("created_at", "number")[:most]
     if not pending:
-        raise DemoFailed("Nothing waits for approval.")
+        raise DemoFailed("Nothing waits for approval: every template's words were said lately.")
     actor = Actor.operator(owner, door="command")
     return [
         approve_item(item.pk, version=item.version, actor=actor, now=timezone.now())
@@ -200,7 +226,9 @@ def _check_three_legs(workspace: Workspace) -> None:
 
 def _metric(name: str, slug: str) -> float:
     """The number as a stranger reads it, over HTTP."""
-    text = _http().get(f"{settings.APP_PUBLIC_BASE_URL}/metrics", timeout=10).text
+    bearer = {"Authorization": f"Bearer {settings.METRICS_TOKEN}"} if settings.METRICS_TOKEN else {}
+    url = f"{settings.APP_PUBLIC_BASE_URL}/metrics"
+    text = _http().get(url, headers=bearer, timeout=10).text
     found = re.search(rf'^{name}{{workspace="{re.escape(slug)}"}} (\S+)$', text, re.MULTILINE)
     if found is None:
         raise DemoFailed(f"/metrics does not show {name}.")

@@ -13,7 +13,9 @@ bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "gthread"
 threads = 4
-reuse_port = True
+reuse_port = (
+    workers > 1
+)  # with one there is nothing to share, and a second server would join in unseen
 keepalive = 5
 timeout = 60  # an OAuth callback waits on X, at most 25 s
 graceful_timeout = 30

@@ -8,7 +8,9 @@ ports and password again under var/. With `--once` one reply goes all the way, t
 import argparse
 import fcntl
 import os
+import secrets
 import shutil
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,8 +19,9 @@ from time import monotonic
 from typing import NoReturn
 
 from revfirst import demo_parts, embedded, generated, processes
-from revfirst.demo_parts import Addresses, ServerPart
+from revfirst.demo_parts import Addresses, ServerPart, port_of
 from revfirst.embedded import ServerError, Servers
+from revfirst.local_postgres import LocalPostgres
 from revfirst.records import read_record, write_record
 from revfirst.supervisor import (
     GaveUp,
@@ -33,6 +36,7 @@ from revfirst.supervisor import (
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 WEB_PORT, SIMULATOR_PORT = 8000, 8001
+IDENTITY = "revfirst-demo"  # a note in each half's data: the same word, or they are strangers
 INTERRUPTED = 130  # as shells say it
 
 
@@ -75,6 +79,7 @@ class Demo:
             stop_order=demo_parts.STOP_ORDER,
         )
         self.servers: Servers | None = None
+        self.addresses: Addresses | None = None
 
     def run(self) -> int:
         """Start everything, stay or do one round, stop everything; the exit code."""
@@ -98,20 +103,21 @@ class Demo:
         """Start the parts, those that can wait for each other side by side; the environment they
         share."""
         self._clear_up()
-        where = self._addresses()
-        secrets = generated.load_or_create(self.var_dir)
-        simulator_env = demo_parts.environment(os.environ, self.var_dir, where, secrets)
+        where = self.addresses = self._addresses()
+        known = generated.load_or_create(self.var_dir)
+        simulator_env = demo_parts.environment(os.environ, self.var_dir, where, known)
         simulator = demo_parts.simulator(self.var_dir, simulator_env, where)
         self.supervisor.start(simulator)
         with self._progress("Starting PostgreSQL and Valkey"):
             self.servers = self._start_servers()
+        self._check_halves(self.servers)
         with self._progress("Starting the X simulator"):
             self.supervisor.wait_ready(
                 simulator, lambda: demo_parts.answers(where.simulator, "/control"), seconds=30
             )
         env = demo_parts.with_servers(simulator_env, self.servers)
         embedded.write_state(self.var_dir, where.as_state(self.servers))
-        web = demo_parts.web(self.var_dir, env)
+        web = demo_parts.web(self.var_dir, env, where)
         self.supervisor.start(web)
         with self._progress("Preparing the database"):
             self._run("demo_prepare", env)
@@ -120,28 +126,50 @@ class Demo:
             self.supervisor.wait_ready(
                 web, lambda: demo_parts.answers(where.web, "/health/live"), seconds=60
             )
-        with self._progress("Loading the sample data"):
-            self._run("demo_data", env)
+        if not self.options.once:  # which loads it itself
+            with self._progress("Loading the sample data"):
+                self._run("demo_data", env)
         return env
 
     def _clear_up(self) -> None:
         """End what a killed run left, and forget the metrics of processes that are gone."""
         if ended := end_leftovers(self.supervisor.record):
             say(f"Ended what an earlier run left behind: {', '.join(ended)}.")
+        folder = demo_parts.simulator_folder(self.var_dir)
+        if not (folder / "journal.jsonl").exists():
+            (folder / IDENTITY).unlink(missing_ok=True)
         metrics = demo_parts.metrics_folder(self.var_dir)
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir(parents=True)
 
+    def _check_halves(self, servers: Servers) -> None:
+        """Database and local X tell of one past: with half of it gone the numbers never agree again."""
+        databases = [server for server in servers.own if isinstance(server, LocalPostgres)]
+        if not databases:
+            return  # somebody else's, which the demo looks at before it does anything there
+        notes = [databases[0].data / IDENTITY, demo_parts.simulator_folder(self.var_dir) / IDENTITY]
+        known = [note.read_text() if note.exists() else "" for note in notes]
+        if known[0] != known[1]:
+            raise Refused(
+                "The demo's database and its local X no longer belong together: "
+                "run 'make clean', which begins anew, then try again."
+            )
+        if not known[0]:
+            identity = secrets.token_hex(16)
+            for note in notes:
+                note.write_text(identity)
+
     def _addresses(self) -> Addresses:
         """Ports as asked, else as last time, else from the usual ones upwards."""
-        record = self.var_dir / "demo.json"
+        record, options = self.var_dir / "demo.json", self.options
         last = read_record(record)
-        wishes = [last.get("web", WEB_PORT), *range(WEB_PORT, WEB_PORT + 100, 2)]
-        web = _port("--port", self.options.port, wishes)
-        wishes = [last.get("simulator", SIMULATOR_PORT), *range(WEB_PORT + 1, WEB_PORT + 100, 2)]
-        simulator = _port("--sim-port", self.options.sim_port, [p for p in wishes if p != web])
-        write_record(record, {"web": web, "simulator": simulator})
-        return Addresses(web_port=web, simulator_port=simulator)
+        wishes = [*_last_port(last, "web"), *range(WEB_PORT, WEB_PORT + 100, 2)]
+        web = _port("--port", options.port, [port for port in wishes if port != options.sim_port])
+        wishes = [*_last_port(last, "simulator"), *range(SIMULATOR_PORT, SIMULATOR_PORT + 100, 2)]
+        simulator = _port("--sim-port", options.sim_port, wishes)
+        ports = {"web": port_of(web), "simulator": port_of(simulator)}
+        write_record(record, ports)
+        return Addresses(web_socket=web, simulator_socket=simulator)
 
     def _start_servers(self) -> Servers:
         servers = embedded.start(self.var_dir, durable=True)
@@ -208,6 +236,8 @@ class Demo:
         self.supervisor.stop()
         if self.servers:
             self.servers.stop()
+        if self.addresses:
+            self.addresses.close()
         embedded.write_state(self.var_dir, {})
 
 
@@ -235,18 +265,29 @@ def _alone(var_dir: Path) -> Iterator[None]:
 
 
 def _forget(var_dir: Path) -> int:
-    """End what a killed run left and remove the servers' data, wherever it lies."""
-    end_leftovers(var_dir / "supervisor.json")
+    """End what a killed run left and remove the servers' data, wherever it lies; damaged notes too."""
+    with suppress(ValueError):
+        end_leftovers(var_dir / "supervisor.json")
     embedded.discard(var_dir)
     return 0
 
 
-def _port(option: str, asked: int | None, wishes: Sequence[int]) -> int:
-    if asked is None:
-        return processes.free_port(*wishes)
-    if not processes.is_free(asked):
-        raise Refused(f"Port {asked} is in use: choose another one with {option}.")
-    return asked
+def _last_port(record: Mapping[str, object], name: str) -> list[int]:
+    """The port of the last run, if there was one and its note is whole."""
+    port = record.get(name)
+    return [port] if isinstance(port, int) and 0 < port < 65536 else []
+
+
+def _port(option: str, asked: int | None, wishes: Sequence[int]) -> socket.socket:
+    """A listening socket on the port that was asked for, or on the first that can be had."""
+    for port in [asked] if asked else [*wishes, 0]:
+        try:
+            if held := processes.listen_on(port):
+                return held
+        except PermissionError:
+            if asked:
+                raise Refused(f"Port {port} is not yours to use: choose one above 1023.") from None
+    raise Refused(f"Port {asked} is in use: choose another one with {option}.")
 
 
 def _is_colourful() -> bool:

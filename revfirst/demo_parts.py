@@ -13,23 +13,29 @@ from revfirst.supervisor import Child, GaveUp
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STOP_ORDER = ("web", "worker", "simulator", "Valkey", "PostgreSQL")
+_NOT_OURS = ("PG", "GUNICORN_")
 WORKER_PATIENCE = 20.0  # seconds for the task in hand; the rows survive a worker that is cut off
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where web and simulator listen."""
+    """Where web and simulator listen: sockets that stay ours, whatever becomes of those two."""
 
-    web_port: int
-    simulator_port: int
+    web_socket: socket.socket
+    simulator_socket: socket.socket
 
     @property
     def web(self) -> str:
-        return f"http://{LOOPBACK}:{self.web_port}"
+        return f"http://{LOOPBACK}:{port_of(self.web_socket)}"
 
     @property
     def simulator(self) -> str:
-        return f"http://{LOOPBACK}:{self.simulator_port}"
+        return f"http://{LOOPBACK}:{port_of(self.simulator_socket)}"
+
+    def close(self) -> None:
+        """Give both ports back."""
+        self.web_socket.close()
+        self.simulator_socket.close()
 
     def as_state(self, servers: Servers) -> dict[str, str]:
         """What other commands in this checkout need to know."""
@@ -41,23 +47,31 @@ class Addresses:
         }
 
 
+def port_of(listening: socket.socket) -> int:
+    return int(listening.getsockname()[1])
+
+
 # --- Environment --------------------------------------------------------------------------------
 
 
 def environment(
     base: Mapping[str, str], var_dir: Path, where: Addresses, secrets: Mapping[str, str]
 ) -> dict[str, str]:
-    """The environment of every part but for the servers' addresses: X is always the simulator."""
+    """The environment of every part but for the servers' addresses: X is always the simulator.
+
+    What the person's shell says to other programs (libpq's variables, gunicorn's) stays outside.
+    """
     return {
-        **base,
+        **{name: value for name, value in base.items() if not name.startswith(_NOT_OURS)},
         "DJANGO_SETTINGS_MODULE": "revfirst.settings",
         "ENVIRONMENT": "development",
         "PYTHONUNBUFFERED": "1",
         "REVFIRST_VAR_DIR": str(var_dir),
         "PROMETHEUS_MULTIPROC_DIR": str(metrics_folder(var_dir)),
         "APP_PUBLIC_BASE_URL": where.web,
-        "WEB_BIND": f"{LOOPBACK}:{where.web_port}",
+        "WEB_BIND": f"fd://{where.web_socket.fileno()}",
         "WEB_CONCURRENCY": "1",
+        "METRICS_ENABLED": "true",
         "X_API_BASE_URL": where.simulator,
         "X_WEB_BASE_URL": where.simulator,
         "X_AUTHORIZE_URL": f"{where.simulator}/i/oauth2/authorize",
@@ -77,6 +91,10 @@ def metrics_folder(var_dir: Path) -> Path:
     return var_dir / "prometheus"
 
 
+def simulator_folder(var_dir: Path) -> Path:
+    return var_dir / "x_simulator"
+
+
 def log(var_dir: Path, name: str) -> Path:
     return var_dir / "log" / f"{name}.log"
 
@@ -84,9 +102,9 @@ def log(var_dir: Path, name: str) -> Path:
 # --- Parts --------------------------------------------------------------------------------------
 
 
-def web(var_dir: Path, env: Mapping[str, str]) -> Child:
+def web(var_dir: Path, env: Mapping[str, str], where: Addresses) -> Child:
     command = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "revfirst.wsgi:application"]
-    return _child("web", command, var_dir, env)
+    return _child("web", command, var_dir, env, listens=where.web_socket)
 
 
 def worker(var_dir: Path, env: Mapping[str, str]) -> Child:
@@ -94,9 +112,9 @@ def worker(var_dir: Path, env: Mapping[str, str]) -> Child:
 
 
 def simulator(var_dir: Path, env: Mapping[str, str], where: Addresses) -> Child:
-    command = ["-m", "x_integration.simulator", "--host", LOOPBACK]
-    command += ["--port", str(where.simulator_port), "--state", str(var_dir / "x_simulator")]
-    return _child("simulator", command, var_dir, env)
+    command = ["-m", "x_integration.simulator", "--state", str(simulator_folder(var_dir))]
+    command += ["--fd", str(where.simulator_socket.fileno())]
+    return _child("simulator", command, var_dir, env, listens=where.simulator_socket)
 
 
 def command(var_dir: Path, env: Mapping[str, str], name: str, *, shown: bool) -> Child:
@@ -112,6 +130,7 @@ def _child(
     *,
     patience: float = 10.0,
     shown: bool = False,
+    listens: socket.socket | None = None,
 ) -> Child:
     return Child(
         name=name,
@@ -121,6 +140,7 @@ def _child(
         log=log(var_dir, name),
         patience=patience,
         shown=shown,
+        listens=listens,
     )
 
 

@@ -18,6 +18,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,13 +32,14 @@ from revfirst.local_postgres import LocalPostgres
 from revfirst.local_server import LocalServer, PortTaken, ServerError
 from revfirst.local_valkey import LocalValkey
 from revfirst.processes import Account, Identity
-from revfirst.records import read_record, write_record
+from revfirst.records import damaged, read_record, write_record
 
 __all__ = ["ServerError", "Servers", "discard", "read_state", "start", "write_state"]
 
 ROOTS_FOLDER = Path("/var/lib/revfirst")
 STATE_FILE, RECORD_FILE, LOCK_FILE = "embedded.json", "servers.json", "servers.lock"
 OWNER_FILE = "belongs-to"
+FORGOTTEN_AFTER = 30 * 24 * 3600  # seconds
 
 
 # --- What other processes read ------------------------------------------------------------------
@@ -115,7 +117,7 @@ def start(var_dir: Path, *, durable: bool, env: Mapping[str, str] = os.environ) 
 
     Raises ServerError, whose text is one sentence for the person at the terminal.
     """
-    servers = Servers(env.get("DATABASE_URL", ""), env.get("REDIS_URL", ""))
+    servers = Servers(env.get("DATABASE_URL", "").strip(), env.get("REDIS_URL", "").strip())
     if servers.database_url and servers.redis_url:
         return servers
     try:
@@ -139,14 +141,17 @@ def start(var_dir: Path, *, durable: bool, env: Mapping[str, str] = os.environ) 
 def discard(var_dir: Path) -> None:
     """Stop what a dead run left in `var_dir` and remove its servers' data. Raises ServerError."""
     with suppress(FileNotFoundError), _lock(var_dir):
-        record = read_record(var_dir / RECORD_FILE)
-        if "home" in record:
-            _stop_leftovers(record, Path(record["home"]))
+        try:
+            record = read_record(var_dir / RECORD_FILE)
+        except ValueError:  # damaged, which is a reason to remove it
+            record = {}
+        for home in _homes_of(var_dir):
+            _stop_leftovers(record if _names(record, home) else {}, home)
             for name in ("postgres", "valkey", "programs"):
-                shutil.rmtree(Path(record["home"]) / name, ignore_errors=True)
-            if Path(record["home"]) != var_dir:
-                shutil.rmtree(record["home"], ignore_errors=True)
-            (var_dir / RECORD_FILE).unlink(missing_ok=True)
+                shutil.rmtree(home / name, ignore_errors=True)
+            if home != var_dir.resolve():
+                shutil.rmtree(home, ignore_errors=True)
+        (var_dir / RECORD_FILE).unlink(missing_ok=True)
 
 
 def _start_missing(
@@ -202,7 +207,8 @@ def _fitting_programs(
     if seen:
         raise ServerError(
             f"{folder} holds data of PostgreSQL {made_by}, and this machine offers "
-            f"{' and '.join(seen)}: install PostgreSQL {made_by}, or remove that folder to begin anew."
+            f"{' and '.join(dict.fromkeys(seen))}: install PostgreSQL {made_by}, or begin anew with "
+            "'make clean'."
         )
     if forced := env.get("REVFIRST_POSTGRES_BIN"):
         raise ServerError(
@@ -230,22 +236,76 @@ def _lock(var_dir: Path) -> IO[bytes]:
 
 
 def _record(var_dir: Path, account: Account | None) -> dict[str, Any]:
-    """What is known of this checkout's servers; made at the first start."""
+    """What is known of this checkout's servers; made at the first start.
+
+    A checkout that was moved takes its data along; a copy of one has its own, and never touches
+    the servers of the original. Raises ValueError when the note is damaged.
+    """
     record = read_record(var_dir / RECORD_FILE)
-    if "home" in record and Path(record["home"]).is_dir():
+    if record and not _is_whole(record):
+        raise ValueError(damaged(var_dir / RECORD_FILE))
+    if record and Path(record["home"]) in _homes_of(var_dir):
+        _touch_note(Path(record["home"]))
         return record
-    reachable = account is None or account.can_enter(var_dir)
-    home = var_dir.resolve() if reachable else _home_for_root(var_dir)
-    record = {"home": str(home), "password": secrets.token_urlsafe(24)}
+    home = _moved_home(var_dir, record) if record else None
+    if home is None:
+        reachable = account is None or account.can_enter(var_dir)
+        home = var_dir.resolve() if reachable else _home_for_root(var_dir)
+    # Data that lies there already knows the password that we know; nobody else's process is ours.
+    password = record.get("password") or secrets.token_urlsafe(24)
+    record = {"home": str(home), "password": password}
     write_record(var_dir / RECORD_FILE, record)
     return record
+
+
+def _is_whole(record: Mapping[str, Any]) -> bool:
+    servers = [record.get(name, {}) for name in (LocalPostgres.name, LocalValkey.name)]
+    return (
+        all(isinstance(record.get(name), str) and record[name] for name in ("home", "password"))
+        and all(isinstance(server, dict) for server in servers)
+        and all(isinstance(server.get("port", 1), int) for server in servers)
+        and all(isinstance(server.get("pid", 0), int) for server in servers)
+        and all(isinstance(server.get("started", ""), str) for server in servers)
+    )
+
+
+def _names(record: Mapping[str, Any], home: Path) -> bool:
+    return _is_whole(record) and Path(record["home"]) == home
+
+
+def _homes_of(var_dir: Path) -> list[Path]:
+    """Where the servers of this var/, and of no other, have their data."""
+    ours = var_dir.resolve()
+    return [ours, *(home for home in _roots_homes() if _owner_of(home) == ours)]
+
+
+def _moved_home(var_dir: Path, record: Mapping[str, Any]) -> Path | None:
+    """Root's folder of the var/ that lay somewhere else before; now it is this one's."""
+    home = Path(record["home"])
+    if home not in _roots_homes() or _owner_of(home).exists():
+        return None
+    (home / OWNER_FILE).write_text(str(var_dir.resolve()))
+    return home
+
+
+def _roots_homes() -> list[Path]:
+    try:
+        return [home for home in ROOTS_FOLDER.iterdir() if home.is_dir()]
+    except OSError:
+        return []
+
+
+def _touch_note(home: Path) -> None:
+    """Show that the folder is in use: what nobody used for long is cleared away."""
+    with suppress(OSError):
+        os.utime(home / OWNER_FILE)
 
 
 def _home_for_root(var_dir: Path) -> Path:
     """A new folder for this checkout's servers where an unprivileged user can read.
 
-    Folders whose checkout is gone, or whose var/ was begun anew, go: the password to their data
-    went with it.
+    Folders whose var/ was begun anew go: the password to their data went with it. So do those whose
+    checkout is gone and which nobody used for a month; a checkout may also have been moved.
     """
     try:
         ROOTS_FOLDER.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -256,14 +316,22 @@ def _home_for_root(var_dir: Path) -> Path:
         found = ROOTS_FOLDER.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0:
             raise ServerError(f"{ROOTS_FOLDER} does not belong to root.")
-        for old in ROOTS_FOLDER.iterdir():
-            if _owner_of(old) == var_dir.resolve() or not _owner_of(old).exists():
+        for old in _roots_homes():
+            if _owner_of(old) == var_dir.resolve() or _is_forgotten(old):
                 _stop_leftovers({}, old)
                 shutil.rmtree(old, ignore_errors=True)
         home = Path(tempfile.mkdtemp(dir=ROOTS_FOLDER))
     (home / OWNER_FILE).write_text(str(var_dir.resolve()))
     home.chmod(0o711)  # programs inside are for the server's user to find, names not for listing
     return home
+
+
+def _is_forgotten(home: Path) -> bool:
+    try:
+        unused = time.time() - (home / OWNER_FILE).stat().st_mtime
+    except OSError:
+        return False
+    return unused > FORGOTTEN_AFTER and not _owner_of(home).exists()
 
 
 def _owner_of(home: Path) -> Path:

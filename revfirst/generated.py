@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from revfirst.records import read_record, write_record
+from revfirst.records import damaged, read_record, write_record
 
 
 def load_or_create(var_dir: Path) -> dict[str, str]:
@@ -45,7 +45,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def _read(path: Path) -> dict[str, str]:
     found = read_record(path)
     if not all(isinstance(value, str) and value for value in found.values()):
-        raise ValueError(f"{path} is damaged; remove it and start again")
+        raise ValueError(damaged(path))
     return found
 
 

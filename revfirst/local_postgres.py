@@ -170,7 +170,8 @@ def data_major(folder: Path) -> int | None:
         return int((data / "PG_VERSION").read_text())
     except (OSError, ValueError):
         raise ServerError(
-            f"{data} is not a complete PostgreSQL data folder; if its data can be lost, remove it."
+            f"{data} is not a complete PostgreSQL data folder: if its data can be lost, begin anew with "
+            "'make clean'."
         ) from None
 
 

@@ -72,10 +72,12 @@ def spawn(
     account: Account | None = None,
     cwd: str | Path = "/",
     last_signal: signal.Signals = signal.SIGTERM,
+    handed: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start `command` in a session of its own, deaf to our terminal's Ctrl-C.
 
-    Both its streams go to `log`, or where ours go when there is none.
+    Both its streams go to `log`, or where ours go when there is none; it keeps the file descriptors
+    `handed`, under the same numbers.
     Where the kernel can (Linux), it sends `last_signal` when we die without a goodbye.
     """
     return subprocess.Popen(
@@ -86,6 +88,7 @@ def spawn(
         stderr=log and subprocess.STDOUT,
         cwd=cwd,
         start_new_session=True,
+        pass_fds=tuple(handed),
         preexec_fn=_die_with_parent(last_signal),  # noqa: PLW1509 - we start before any thread
         user=account.uid if account else None,
         group=account.gid if account else None,
@@ -224,15 +227,34 @@ def _signal(send: Callable[[int, int], None], number: int, which: signal.Signals
 # --- Ports --------------------------------------------------------------------------------------
 
 
+def listen_on(port: int) -> socket.socket | None:
+    """A socket that listens on this loopback port from now on; None when the port is taken.
+
+    Raises PermissionError for a port that is not ours to use.
+    """
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind((LOOPBACK, port))
+        server.listen(512)
+    except PermissionError:
+        server.close()
+        raise
+    except OSError:  # whoever binds at the same moment is found out by one of the two calls
+        server.close()
+        return None
+    return server
+
+
 def is_free(port: int) -> bool:
     """Whether a server could listen on this loopback port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
+    try:
+        held = listen_on(port)
+    except PermissionError:
+        return False
+    if held:
+        held.close()
+    return held is not None
 
 
 def free_port(*preferred: int) -> int:

@@ -17,8 +17,13 @@ def read_record(path: Path) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ValueError(f"{path} is damaged; remove it and start again")  # noqa: TRY004 - the file's
+        raise ValueError(damaged(path))  # noqa: TRY004 - the file's
     return found
+
+
+def damaged(path: Path) -> str:
+    """What to do about a file that cannot be read: notes belong together, one alone helps nobody."""
+    return f"{path} is damaged: run 'make clean', which begins anew, then try again"
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:

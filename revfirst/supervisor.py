@@ -10,6 +10,7 @@ No signal handler raises: it only counts, and every wait here looks at the count
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from typing import IO, Protocol
 
 from revfirst import processes
 from revfirst.processes import Identity
-from revfirst.records import read_record, write_record
+from revfirst.records import damaged, read_record, write_record
 from revfirst.wait import wait_until
 
 LOG_LIMIT = 10_000_000  # bytes; what is older goes to a second file, then away
@@ -90,6 +91,7 @@ class Child:
     log: Path
     patience: float = 10.0
     shown: bool = False  # its words go where ours go
+    listens: socket.socket | None = None  # held by us, so that nobody takes the port meanwhile
     identity: Identity | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -97,7 +99,11 @@ class Child:
         self.stop(lambda: True)  # whatever an earlier start left in its session
         with _opened(self.log) as log:
             self._process = processes.spawn(
-                self.command, env=self.env, log=None if self.shown else log, cwd=self.cwd
+                self.command,
+                env=self.env,
+                log=None if self.shown else log,
+                cwd=self.cwd,
+                handed=[self.listens.fileno()] if self.listens else [],
             )
         self.identity = processes.identify(self._process.pid)
 
@@ -233,9 +239,15 @@ class Supervisor:
 
 
 def end_leftovers(record: Path, *, patience: float = 5.0) -> list[str]:
-    """End what a killed supervisor left running; the names of what was found. Raises OSError."""
+    """End what a killed supervisor left running; the names of what was found.
+
+    Raises OSError, or ValueError when the note is damaged.
+    """
     ended = []
-    for name, known in read_record(record).items():
+    found = read_record(record)
+    if not all(map(_is_whole, found.values())):
+        raise ValueError(damaged(record))
+    for name, known in found.items():
         main = Identity(known["pid"], known["started"])
         helpers = [] if processes.identify(main.pid) else _same_command(main.pid, known["command"])
         if main.is_alive() or helpers:
@@ -244,6 +256,15 @@ def end_leftovers(record: Path, *, patience: float = 5.0) -> list[str]:
             processes.kill_group(main.pid)
     record.unlink(missing_ok=True)
     return ended
+
+
+def _is_whole(known: object) -> bool:
+    return (
+        isinstance(known, dict)
+        and isinstance(known.get("pid"), int)
+        and isinstance(known.get("started"), str)
+        and isinstance(known.get("command"), str)
+    )
 
 
 def _same_command(group: int, command: str) -> list[int]:

@@ -6,11 +6,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from django.utils import timezone
 
-from control import demo
+from control import demo, services
 from publishing.models import QueueItem
 from publishing.states import State
 from tests.clusters import Cluster, Web
-from tests.factories import UserFactory
+from tests.factories import QueueItemFactory, UserFactory, WorkspaceFactory
 from tests.worlds import environment, manage
 from workspaces.models import User, Workspace
 from x_integration.simulator.process import SimulatorProcess
@@ -124,3 +124,29 @@ def test_preparing_again_changes_nothing(x):
     UserFactory(username=demo.OWNER, email=demo.OWNER_EMAIL)
     assert demo.prepare(now=timezone.now()) == workspace
     assert Workspace.objects.count() == 1
+
+
+@pytest.mark.parametrize("command", ["demo_prepare", "demo_data"])
+def test_it_works_in_no_database_that_holds_anybody_elses_workspace(env, command):
+    """Its worker would publish what waits there to a toy."""
+    x_workspace = WorkspaceFactory(slug="a-real-team")
+    done = manage(command, env=env)
+    assert done.returncode == 1
+    assert "a-real-team" in done.stderr
+    assert list(Workspace.objects.all()) == [x_workspace]
+
+
+def test_people_speak_until_something_can_be_proposed(x, monkeypatch):
+    """After twenty rounds a template's words were all said lately; the next ones are not."""
+    workspace, said = x.connected(demo.BRAND), []
+    QueueItemFactory.create_batch(3, workspace=workspace, state=State.REJECTED)
+
+    def propose_at_the_third(*args, **kwargs):
+        said.append("something")
+        if len(said) == 3:
+            QueueItemFactory(workspace=workspace, number=77)
+        return services.Cycle(1, int(len(said) == 3))
+
+    monkeypatch.setattr(demo, "_somebody_says_something", lambda: None)
+    monkeypatch.setattr(demo, "fill_queue", propose_at_the_third)
+    assert demo._hear_and_propose(workspace) == (3, 1)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGKILL
+from types import SimpleNamespace
 from urllib.request import urlopen
 
 import psutil
@@ -17,7 +18,14 @@ import pytest
 from revfirst import demo_parts, embedded, processes
 from revfirst.records import read_record
 from revfirst.wait import wait_until
-from tests.demos import RunningDemo, a_demo, demo, temporary_var
+from tests.demos import (
+    REPOSITORY,
+    RunningDemo,
+    a_demo,
+    clean_environment,
+    demo,
+    temporary_var,
+)
 
 
 def is_one_sentence(told: subprocess.CompletedProcess[str]) -> bool:
@@ -89,11 +97,45 @@ def test_an_unreachable_database_is_named(tmp_path):
 
 def test_every_part_talks_to_the_simulator_whatever_the_environment_said(tmp_path):
     said = {"X_TOKEN_URL": "https://api.x.com/2/oauth2/token", "X_WEB_BASE_URL": "https://x.com"}
-    where = demo_parts.Addresses(web_port=8000, simulator_port=8001)
-    env = demo_parts.environment(said, tmp_path, where, {"X_CLIENT_SECRET": "s"})
+    env, where = environment_of_the_parts(tmp_path, said)
     x_urls = [env[name] for name in env if name.startswith("X_") and name.endswith("_URL")]
     assert len(x_urls) == 5
-    assert all(url.startswith("http://127.0.0.1:8001") for url in x_urls)
+    assert all(url.startswith(where.simulator) for url in x_urls)
+
+
+def environment_of_the_parts(tmp_path, said: dict[str, str]):
+    """What the parts are told where a person's shell has said this, and where they listen."""
+    web, simulator = processes.listen_on(0), processes.listen_on(0)
+    assert web
+    assert simulator
+    held = demo_parts.Addresses(web, simulator)
+    try:
+        env = demo_parts.environment(said, tmp_path, held, {"X_CLIENT_SECRET": "s"})
+        return env, SimpleNamespace(web=held.web, simulator=held.simulator)
+    finally:
+        held.close()
+
+
+def test_what_a_shell_says_to_other_programs_is_not_handed_on(tmp_path):
+    said = {"PGSERVICE": "elsewhere", "PGSSLMODE": "require", "GUNICORN_CMD_ARGS": "--bind :1"}
+    env, _ = environment_of_the_parts(tmp_path, {**said, "LANG": "pt_BR.UTF-8"})
+    assert said.keys().isdisjoint(env)
+    assert env["LANG"] == "pt_BR.UTF-8"
+
+
+def test_one_port_for_two_servers_is_refused_at_once(tmp_path, free_port):
+    told = demo(tmp_path / "var", f"--port={free_port}", f"--sim-port={free_port}")
+    assert is_one_sentence(told)
+    assert f"Port {free_port} is in use: choose another one with --sim-port" in told.stderr
+
+
+def test_a_port_of_a_demo_is_nobody_elses_from_the_first_moment():
+    """Two demos that look for a port at once never share one."""
+    held = processes.listen_on(0)
+    assert held is not None
+    with held:
+        assert processes.listen_on(demo_parts.port_of(held)) is None
+        assert not processes.is_free(demo_parts.port_of(held))
 
 
 # --- The whole system ---------------------------------------------------------------------------
@@ -199,3 +241,44 @@ def test_a_killed_demo_leaves_nothing_the_next_one_cannot_end(var_dir):
     told = demo(var_dir, "--once")
     assert told.returncode == 0, told.stdout + told.stderr
     assert wait_gone(family, seconds=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("half", ["x_simulator/journal.jsonl", "data"])
+def test_a_demo_that_lost_half_of_itself_says_what_to_do(half):
+    with temporary_var() as folder:
+        assert demo(folder, "--once").returncode == 0
+        home = Path(read_record(folder / "servers.json")["home"])
+        lost = home / "postgres" / "data" if half == "data" else folder / half
+        lost.rename(folder / "lost")
+        told = demo(folder, "--once")
+        assert is_one_sentence(told)
+        assert "no longer belong together: run 'make clean'" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("demo.json", '{"web": "x", "simulator": 99999}'),
+        ("supervisor.json", '{"worker": {}}'),
+        ("supervisor.json", '{"worker": 1}'),
+        ("supervisor.json", "[]"),
+        ("servers.json", '{"home": "/nowhere"}'),
+    ],
+)
+def test_a_note_of_another_shape_is_passed_over_or_named(tmp_path, name, note):
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / name).write_text(note)
+    told = demo(tmp_path / "var", REVFIRST_POSTGRES_BIN="/nowhere")
+    assert is_one_sentence(told)
+    assert "PostgreSQL" in told.stderr if name == "demo.json" else "make clean" in told.stderr
+
+
+def test_forgetting_works_with_damaged_notes_too(tmp_path):
+    for name in ("servers.json", "supervisor.json", "demo.json"):
+        (tmp_path / name).write_text("{")
+    env = clean_environment(tmp_path)
+    command = [sys.executable, "-m", "revfirst.demo", "--forget"]
+    told = subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, check=False)
+    assert (told.returncode, told.stderr) == (0, b"")
+    assert not (tmp_path / "servers.json").exists()

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -267,7 +268,7 @@ def test_data_of_another_version_is_named_in_one_sentence(var_dir, version):
     data = data_folder(Path(home) / "postgres")
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text(version)
-    with pytest.raises(ServerError, match="remove"):
+    with pytest.raises(ServerError, match="make clean"):
         start(var_dir)
 
 
@@ -317,14 +318,84 @@ def test_discard_removes_the_data_wherever_it_lies(mode):
 
 
 @as_root
-def test_data_whose_checkout_was_deleted_goes_with_the_next_new_one(tmp_path):
+@pytest.mark.parametrize(("days", "stays"), [(29, True), (31, False)])
+def test_data_whose_checkout_is_gone_goes_when_nobody_used_it_for_a_month(tmp_path, days, stays):
+    """Until then the checkout may have been moved, or lie on a disk that is not there today."""
     gone, new = tmp_path / "gone", tmp_path / "new"
     for folder in (gone, new):
         folder.mkdir()
     left = embedded._home_for_root(gone)
     gone.rmdir()
+    used = time.time() - days * 24 * 3600
+    os.utime(left / embedded.OWNER_FILE, (used, used))
     shutil.rmtree(embedded._home_for_root(new))
-    assert not left.exists()
+    assert left.exists() is stays
+    shutil.rmtree(left, ignore_errors=True)
+
+
+# --- Copies and moves ---------------------------------------------------------------------------
+
+
+def remember(servers: Servers, word: str) -> None:
+    """Write something that only this database knows."""
+    with psycopg.connect(servers.database_url) as connection:
+        connection.execute("CREATE TABLE told (word text)")
+        connection.execute("INSERT INTO told VALUES (%s)", [word])
+
+
+@pytest.mark.parametrize("mode", [0o711, 0o700])
+def test_a_checkout_that_was_moved_takes_its_data_along(mode):
+    with temporary_var(mode) as var_dir, temporary_var(mode) as place:
+        with start(var_dir, durable=True) as servers:
+            remember(servers, "before")
+        moved = place / "moved"
+        var_dir.rename(moved)
+        try:
+            with start(moved, durable=True) as servers:
+                assert ask(servers, "SELECT word FROM told") == "before"
+        finally:
+            embedded.discard(moved)
+            var_dir.mkdir(mode)
+
+
+@pytest.mark.parametrize("mode", [0o711, 0o700])
+def test_a_copy_of_a_checkout_leaves_the_original_alone(mode):
+    with temporary_var(mode) as var_dir, temporary_var(mode) as place:
+        copy = place / "copy"
+        with start(var_dir) as servers:
+            remember(servers, "original")
+            shutil.copytree(var_dir, copy, ignore=shutil.ignore_patterns("postgres", "*.lock"))
+            with start(copy) as others:
+                assert others.database_url != servers.database_url
+                assert ask(servers, "SELECT word FROM told") == "original"
+            embedded.discard(copy)
+            assert all(server.is_alive() for server in servers.own)
+            assert ask(servers, "SELECT word FROM told") == "original"
+
+
+def test_a_damaged_record_does_not_keep_the_data_from_being_discarded(var_dir):
+    with start(var_dir):
+        folder = folder_of(var_dir)
+    (var_dir / embedded.RECORD_FILE).write_text('{"home": 3')
+    embedded.discard(var_dir)
+    assert not folder.exists()
+    assert not (var_dir / embedded.RECORD_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"home": "/x"},
+        {"home": 3, "password": "p"},
+        {"home": "/x", "password": "p", "Valkey": 3},
+        {"home": "/x", "password": "p", "Valkey": {"port": "x"}},
+        {"home": "/x", "password": "p", "PostgreSQL": {"pid": "1"}},
+    ],
+)
+def test_a_record_of_another_shape_is_damaged(var_dir, record):
+    (var_dir / embedded.RECORD_FILE).write_text(json.dumps(record))
+    with pytest.raises(ServerError, match="is damaged: run 'make clean'"):
+        start(var_dir)
 
 
 # --- Programs in a private home -----------------------------------------------------------------

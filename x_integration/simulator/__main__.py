@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import os
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -37,7 +38,7 @@ def main() -> None:
         _give_up(str(error))
     if options.sample and simulator.state.is_new():
         simulator.state.load_sample(now=now_ms())
-    server = _listen(options.host, options.port, simulator)
+    server = _listen(options, simulator)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     host = f"[{options.host}]" if ":" in options.host else options.host
     with contextlib.suppress(BrokenPipeError):
@@ -52,6 +53,9 @@ def _options() -> argparse.Namespace:
     parser = _Parser(prog="python -m x_integration.simulator", description=__doc__)
     parser.add_argument("--host", type=_loopback, default="127.0.0.1")
     parser.add_argument("--port", type=_port, default=0, help="0 picks a free one")
+    parser.add_argument(
+        "--fd", type=_descriptor, help="a listening socket, in place of host and port"
+    )
     parser.add_argument("--state", type=Path, required=True, metavar="DIR")
     parser.add_argument("--sample", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--dialect", choices=DIALECTS, default="legacy")
@@ -81,11 +85,21 @@ def _client() -> Client:
     return Client(*(os.environ[name] for name in _ENVIRONMENT))
 
 
-def _listen(host: str, port: int, simulator: Simulator) -> SimulatorServer:
+def _descriptor(text: str) -> int:
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a file descriptor")
+
+
+def _listen(options: argparse.Namespace, simulator: Simulator) -> SimulatorServer:
+    where = f"{options.host} port {options.port}"
     try:
-        return SimulatorServer(host, port, simulator)
+        if options.fd is None:
+            return SimulatorServer(options.host, options.port, simulator)
+        where = f"file descriptor {options.fd}"
+        return SimulatorServer.on_socket(socket.socket(fileno=options.fd), simulator)
     except OSError as error:
-        _give_up(f"The simulator cannot listen on {host} port {port}: {error.strerror}.")
+        _give_up(f"The simulator cannot listen on {where}: {error.strerror}.")
 
 
 def _give_up(sentence: str) -> NoReturn:

@@ -12,7 +12,7 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote_to_bytes
 
 from werkzeug.wrappers import Request, Response
@@ -32,10 +32,19 @@ class SimulatorServer(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 512
 
-    def __init__(self, host: str, port: int, simulator: Simulator) -> None:
+    def __init__(self, host: str, port: int, simulator: Simulator, *, bind: bool = True) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.simulator = simulator
-        super().__init__((host, port), _Handler)
+        super().__init__((host, port), _Handler, bind_and_activate=bind)
+
+    @classmethod
+    def on_socket(cls, listening: socket.socket, simulator: Simulator) -> Self:
+        """Serve on a socket that listens already."""
+        host, port = listening.getsockname()[:2]
+        server = cls(host, port, simulator, bind=False)
+        server.socket.close()
+        server.socket, server.server_name, server.server_port = listening, host, port
+        return server
 
     def server_bind(self) -> None:
         """Bind without asking a name server who we are."""
