@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 export VENV
+# What other projects put into a shell is no business of ours.
+unexport DJANGO_SETTINGS_MODULE PYTHONHOME PYTHONSAFEPATH
 python := $(VENV)/bin/python
 apps := revfirst workspaces x_integration publishing control
 sets := base demo test dev

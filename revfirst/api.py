@@ -2,11 +2,40 @@
 
 from typing import Any
 
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from rest_framework import exceptions
+from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
 from revfirst.errors import Conflict, Missing, Refused, RevFirstError, Unavailable
+
+
+class DeepJSONParser(JSONParser):
+    """JSON, where nesting beyond measure is bad input like any other."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        """The body's value. Raises ParseError."""
+        try:
+            return super().parse(*args, **kwargs)
+        except RecursionError:
+            raise exceptions.ParseError("JSON parse error - it is nested too deeply.") from None
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A path that leads nowhere: a page for people under /admin/, JSON for programs elsewhere."""
+    if request.path.startswith("/admin/"):
+        return defaults.page_not_found(request, exception)
+    return JsonResponse({"code": "not_found", "detail": "There is nothing here."}, status=404)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Something of ours broke; what, stands in the log."""
+    if request.path.startswith("/admin/"):
+        return defaults.server_error(request)
+    return JsonResponse({"code": "error", "detail": "Something went wrong here."}, status=500)
+
 
 STATUS = {Missing: 404, Refused: 403, Conflict: 409, Unavailable: 503}
 

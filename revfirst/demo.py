@@ -121,7 +121,7 @@ class Demo:
         self.supervisor.start(web)
         with self._progress("Preparing the database"):
             self._run("demo_prepare", env)
-        self.supervisor.start(demo_parts.worker(self.var_dir, env))
+        self.supervisor.start(demo_parts.worker(self.var_dir, env, where))
         with self._progress("Starting web and worker"):
             self.supervisor.wait_ready(
                 web, lambda: demo_parts.answers(where.web, "/health/live"), seconds=60

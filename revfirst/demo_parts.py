@@ -1,10 +1,14 @@
 """What the demo consists of: the commands, their environment, their order at the end."""
 
+import json
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf
 from pathlib import Path
+from time import monotonic
 
 from revfirst.embedded import ServerError, Servers
 from revfirst.local_server import LocalServer
@@ -14,6 +18,7 @@ from revfirst.supervisor import Child, GaveUp
 BASE_DIR = Path(__file__).resolve().parent.parent
 STOP_ORDER = ("web", "worker", "simulator", "Valkey", "PostgreSQL")
 _NOT_OURS = ("PG", "GUNICORN_")
+HEARD_AFTER, ASK_EVERY = 200.0, 15.0  # seconds: a heartbeat is stale after three minutes
 WORKER_PATIENCE = 20.0  # seconds for the task in hand; the rows survive a worker that is cut off
 
 
@@ -99,6 +104,40 @@ def log(var_dir: Path, name: str) -> Path:
     return var_dir / "log" / f"{name}.log"
 
 
+# --- The worker ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Worker(Child):
+    """The worker lives while its main process does and somebody hears of it.
+
+    A helper that was killed can freeze the whole cluster (docs/adr/0003): every process stands there,
+    and nothing is done any more. Only its silence tells, so it is ended without a word and begun anew.
+    """
+
+    is_heard: Callable[[], bool] = field(default=lambda: True)
+    _ask_at: float = field(default=inf, repr=False)
+    _silent: bool = field(default=False, repr=False)
+
+    def start(self) -> None:
+        super().start()
+        self._silent, self._ask_at = False, monotonic() + HEARD_AFTER
+
+    def is_alive(self) -> bool:
+        if monotonic() >= self._ask_at:
+            self._ask_at, self._silent = monotonic() + ASK_EVERY, not self.is_heard()
+        return super().is_alive() and not self._silent
+
+
+def hears_worker(base_url: str) -> bool:
+    """Whether /health has heard of the worker lately; who does not answer blames nobody."""
+    try:
+        checks = json.loads(_get(base_url, "/health").partition(b"\r\n\r\n")[2])["checks"]
+        return bool(checks["worker"]["ok"] or not checks["database"]["ok"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+
+
 # --- Parts --------------------------------------------------------------------------------------
 
 
@@ -107,8 +146,16 @@ def web(var_dir: Path, env: Mapping[str, str], where: Addresses) -> Child:
     return _child("web", command, var_dir, env, listens=where.web_socket)
 
 
-def worker(var_dir: Path, env: Mapping[str, str]) -> Child:
-    return _child("worker", ["manage.py", "qcluster"], var_dir, env, patience=WORKER_PATIENCE)
+def worker(var_dir: Path, env: Mapping[str, str], where: Addresses) -> Worker:
+    return Worker(
+        name="worker",
+        command=[sys.executable, "manage.py", "qcluster"],
+        env=env,
+        cwd=BASE_DIR,
+        log=log(var_dir, "worker"),
+        patience=WORKER_PATIENCE,
+        is_heard=partial(hears_worker, where.web),
+    )
 
 
 def simulator(var_dir: Path, env: Mapping[str, str], where: Addresses) -> Child:
@@ -128,7 +175,6 @@ def _child(
     var_dir: Path,
     env: Mapping[str, str],
     *,
-    patience: float = 10.0,
     shown: bool = False,
     listens: socket.socket | None = None,
 ) -> Child:
@@ -138,7 +184,6 @@ def _child(
         env=env,
         cwd=BASE_DIR,
         log=log(var_dir, name),
-        patience=patience,
         shown=shown,
         listens=listens,
     )
@@ -167,12 +212,17 @@ class ServerPart:
 
 
 def answers(base_url: str, path: str) -> bool:
-    """Whether a GET is answered with 200. By hand: an HTTP library would stay in memory."""
-    port = int(base_url.rsplit(":", 1)[1])
+    """Whether a GET is answered with 200."""
     try:
-        with socket.create_connection((LOOPBACK, port), timeout=5) as connection:
-            request = f"GET {path} HTTP/1.0\r\nHost: {LOOPBACK}:{port}\r\n\r\n"
-            connection.sendall(request.encode())
-            return b" 200 " in connection.makefile("rb").readline()
+        return b" 200 " in _get(base_url, path).partition(b"\r\n")[0]
     except OSError:
         return False
+
+
+def _get(base_url: str, path: str) -> bytes:
+    """Head and body of the answer. By hand: an HTTP library would stay in memory. Raises OSError."""
+    port = int(base_url.rsplit(":", 1)[1])
+    with socket.create_connection((LOOPBACK, port), timeout=5) as connection:
+        request = f"GET {path} HTTP/1.0\r\nHost: {LOOPBACK}:{port}\r\n\r\n"
+        connection.sendall(request.encode())
+        return connection.makefile("rb").read()

@@ -7,7 +7,9 @@ once under var/ and the servers that `make demo` started are found through var/e
 import io
 import os
 import re
+import socket
 from base64 import urlsafe_b64decode
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -29,6 +31,8 @@ def _read_env_file(path: Path) -> None:
     """Take `path` into the environment; names a line that is neither KEY=value nor a comment."""
     if not path.exists():
         return
+    if not path.is_file():
+        raise ImproperlyConfigured(f"{path} cannot be read: it is no file.")
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except OSError as error:
@@ -36,9 +40,25 @@ def _read_env_file(path: Path) -> None:
     except UnicodeDecodeError:
         raise ImproperlyConfigured(f"{path} cannot be read: it is not UTF-8 text.") from None
     for number, line in enumerate(lines, start=1):
-        if line and not re.match(r"#|(export )?[A-Za-z_][A-Za-z_0-9]*=", line):
-            raise ImproperlyConfigured(f"{path}, line {number}: expected KEY=value or a comment.")
+        if objection := _objection(line):
+            raise ImproperlyConfigured(f"{path}, line {number}: {objection}.")
     environ.Env.read_env(io.StringIO("\n".join(lines)))
+
+
+def _objection(line: str) -> str:
+    """What is wrong with a line of the file; a value that would be read otherwise than it looks, too."""
+    assigned = re.match(r"(?:export )?[A-Za-z_][A-Za-z_0-9]*=(.*)", line)
+    if "\x00" in line:
+        return "it holds a NUL, which no variable can"
+    if not assigned:
+        return "" if not line or line.startswith("#") else "expected KEY=value or a comment"
+    value = assigned[1].strip()
+    quoted = re.fullmatch(r"""(?P<quote>["'])(?:\\.|(?!(?P=quote)).)*(?P=quote)""", value)
+    if value[:1] in ('"', "'") and not quoted:
+        return "expected nothing behind the closing quote; a comment has a line of its own"
+    if not quoted and re.search(r"\s#", value):
+        return "a comment has a line of its own; a value with # in it stands in quotes"
+    return ""
 
 
 # By variable, the first of each, and told together at the end: nobody likes to meet them one by one.
@@ -69,10 +89,10 @@ def _flag(name: str, default: bool) -> bool:
     return value in {"true", "1", "yes", "on"}
 
 
-def _number(name: str, default: int, *, at_least: int = 0) -> int:
+def _number(name: str, default: int, *, at_least: int = 0, at_most: int = 100_000) -> int:
     value = _text(name, str(default))
-    good = value.isascii() and value.isdecimal() and int(value) >= at_least
-    _insist(good, f"{name} must be a whole number of at least {at_least}.")
+    good = re.fullmatch(r"[0-9]{1,9}", value) and at_least <= int(value) <= at_most
+    _insist(good, f"{name} must be a whole number of at least {at_least} and at most {at_most:,}.")
     return int(value) if good else default
 
 
@@ -92,9 +112,24 @@ def _choice(name: str, default: str, *others: str) -> str:
 def _parts(url: str) -> SplitResult:
     """The URL's parts; all blank when it cannot be read."""
     try:
-        return urlsplit(url)
+        parts = urlsplit(url)
+        _ = parts.port  # a port that is no number is told here only
     except ValueError:
         return urlsplit("")
+    return parts
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether the name is one of the machine's own, in any spelling that a resolver takes."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(socket.inet_aton(name) if ":" not in name else name)
+    except (OSError, ValueError):
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback or mapped.is_unspecified)
 
 
 def _is_fernet_key(key: str) -> bool:
@@ -131,6 +166,10 @@ except ValueError as error:  # a damaged file, which it names
     raise ImproperlyConfigured(f"{error}.") from None
 
 SECRET_KEY = _text("SECRET_KEY", _generated.get("SECRET_KEY", ""))
+_insist(
+    len(SECRET_KEY) >= 50 and len(set(SECRET_KEY)) >= 5 or not IN_PRODUCTION,
+    "SECRET_KEY must be at least 50 characters long in production, and not all the same.",
+)
 TOKEN_ENCRYPTION_KEYS = [
     key.strip()
     for key in _text("TOKEN_ENCRYPTION_KEY", _generated.get("TOKEN_ENCRYPTION_KEY", "")).split(",")
@@ -157,7 +196,9 @@ APP_PUBLIC_BASE_URL = _text(
 ).rstrip("/")
 _public = _parts(APP_PUBLIC_BASE_URL)
 _insist(
-    _public.scheme in ({"https"} if IN_PRODUCTION else {"http", "https"}) and _public.hostname,
+    _public.scheme in ({"https"} if IN_PRODUCTION else {"http", "https"})
+    and _public.hostname
+    and not (_public.username or _public.path or _public.query or _public.fragment),
     "APP_PUBLIC_BASE_URL must be a URL such as https://revfirst.example (https in production).",
 )
 ALLOWED_HOSTS = [_public.hostname, "127.0.0.1", "localhost", "[::1]"]
@@ -270,7 +311,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["revfirst.api.DeepJSONParser"],
     "DEFAULT_THROTTLE_CLASSES": [
         "rest_framework.throttling.AnonRateThrottle",
         "rest_framework.throttling.UserRateThrottle",
@@ -299,19 +340,32 @@ except (ValueError, KeyError):
     _database = environ.Env.db_url_config(_nowhere)
     _insist(False, "DATABASE_URL is not a URL that can be read.")
 _insist(_database["NAME"], "DATABASE_URL must name the database (postgres://host/database).")
+_insist(
+    not IN_PRODUCTION or "synchronous_commit" not in str(_database.get("OPTIONS", "")),
+    "DATABASE_URL must leave synchronous_commit as it is in production: what was sent is never lost.",
+)
+# A server that is gone without a goodbye is given up after half a minute, not after two hours.
+_GIVE_UP = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 DATABASES = {
     "default": {
         **_database,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 5, **_database.get("OPTIONS", {})},
+        "OPTIONS": {**_GIVE_UP, **_database.get("OPTIONS", {})},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = _text("REDIS_URL", _embedded.get("redis_url", "redis://127.0.0.1:1/0"))
 _insist(
-    _parts(REDIS_URL).scheme in {"redis", "rediss", "unix"},
+    _parts(REDIS_URL).scheme in {"redis", "rediss", "unix"}
+    and (_parts(REDIS_URL).hostname or _parts(REDIS_URL).scheme == "unix"),
     "REDIS_URL must be a Redis URL (redis://…, rediss://… or unix://…).",
 )
 CACHES = {
@@ -375,7 +429,7 @@ for _name, _url in (
     )
     _insist(
         not IN_PRODUCTION
-        or (_found.scheme == "https" and _found.hostname not in {"localhost", "127.0.0.1", "::1"}),
+        or (_found.scheme == "https" and not _is_this_machine(_found.hostname or "")),
         f"{_name} must be https and not a loopback address in production.",
     )
 X_AUTO_REFRESH_ENABLED = _flag("X_AUTO_REFRESH_ENABLED", True)

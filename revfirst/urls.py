@@ -7,6 +7,8 @@ from django.views.generic import RedirectView
 from revfirst import views
 from x_integration import api as x_api
 
+handler404 = "revfirst.api.not_found"
+handler500 = "revfirst.api.failed"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),

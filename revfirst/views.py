@@ -1,6 +1,7 @@
 """Pages that belong to no app: health, version, metrics."""
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
@@ -48,4 +49,10 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
             return JsonResponse(
                 {"code": "unauthorized", "detail": "A bearer is needed."}, status=401
             )
-    return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+    try:
+        text = metrics.exposition()
+    except DatabaseError:  # half of the numbers would look like all of them
+        return JsonResponse(
+            {"code": "unavailable", "detail": "The database does not answer."}, status=503
+        )
+    return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)

@@ -149,3 +149,21 @@ def test_a_session_without_a_csrf_token_changes_nothing(db):
     client.force_login(UserFactory())
     answer = client.post(AUTHORIZE, {}, format="json")
     assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+
+
+@pytest.mark.parametrize("path", ["/integrations/x", "/integrations/x/oauth/status/7", "/nothing"])
+def test_a_path_that_leads_nowhere_has_the_shape_too(client, path):
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_under_the_admin_a_person_gets_a_page(client):
+    answer = client.get("/admin/nothing/here/")
+    assert "text/html" in answer.headers["Content-Type"]
+
+
+@pytest.mark.django_db
+def test_json_nested_beyond_measure_is_bad_input(client):
+    client.force_login(UserFactory())
+    answer = client.post(AUTHORIZE, b"[" * 100_000, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")

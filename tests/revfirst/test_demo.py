@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGKILL
+from threading import Thread
 from types import SimpleNamespace
 from urllib.request import urlopen
 
@@ -89,7 +90,9 @@ def test_a_var_that_cannot_be_used_is_named(tmp_path):
 
 def test_an_unreachable_database_is_named(tmp_path):
     told = demo(
-        tmp_path / "var", DATABASE_URL="postgres://who:cares@127.0.0.1:1/x", REDIS_URL="redis://"
+        tmp_path / "var",
+        DATABASE_URL="postgres://who:cares@127.0.0.1:1/x",
+        REDIS_URL="redis://127.0.0.1:1",
     )
     assert is_one_sentence(told)
     assert "127.0.0.1:1 does not answer" in told.stderr
@@ -282,3 +285,62 @@ def test_forgetting_works_with_damaged_notes_too(tmp_path):
     told = subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, check=False)
     assert (told.returncode, told.stderr) == (0, b"")
     assert not (tmp_path / "servers.json").exists()
+
+
+# --- A worker that is there and does nothing ----------------------------------------------------
+
+
+@pytest.fixture
+def worker(tmp_path, monkeypatch) -> Iterator[demo_parts.Worker]:
+    """A process that would go on for ever, asked at once whether it is heard."""
+    monkeypatch.setattr(demo_parts, "HEARD_AFTER", 0)
+    monkeypatch.setattr(demo_parts, "ASK_EVERY", 0)
+    command = [sys.executable, "-c", "import signal; signal.pause()"]
+    made = demo_parts.Worker("worker", command, {}, tmp_path, tmp_path / "worker.log")
+    yield made
+    made.stop(lambda: True)
+
+
+def test_a_worker_that_nobody_hears_is_not_alive_and_begins_anew(worker):
+    worker.start()
+    frozen = worker.identity
+    worker.is_heard = lambda: False
+    assert not worker.is_alive()
+    worker.is_heard = lambda: True
+    worker.start()
+    assert worker.is_alive()
+    assert not frozen.is_alive()
+
+
+def test_a_young_worker_is_not_asked_yet(worker, monkeypatch):
+    monkeypatch.setattr(demo_parts, "HEARD_AFTER", 60)
+    worker.is_heard = lambda: False
+    worker.start()
+    assert worker.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("body", "heard"),
+    [
+        ('{"checks": {"worker": {"ok": true}, "database": {"ok": true}}}', True),
+        ('{"checks": {"worker": {"ok": false}, "database": {"ok": true}}}', False),
+        ('{"checks": {"worker": {"ok": false}, "database": {"ok": false}}}', True),
+        ("<h1>Server Error</h1>", True),
+        ("[]", True),
+    ],
+)
+def test_who_does_not_answer_blames_nobody(body, heard):
+    listening = processes.listen_on(0)
+    assert listening
+
+    def answer() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(1000)
+            connection.sendall(f"HTTP/1.1 503 Failing\r\n\r\n{body}".encode())
+
+    with listening:
+        Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{demo_parts.port_of(listening)}"
+        assert demo_parts.hears_worker(url) is heard
+    assert demo_parts.hears_worker(url)

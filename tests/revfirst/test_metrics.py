@@ -4,10 +4,11 @@ from collections import Counter as Tally
 from decimal import Decimal
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from revfirst import metrics
 from tests.environments import on_our_servers, python
 from tests.factories import QueueItemFactory, WorkspaceFactory
 from workspaces import audit
@@ -170,3 +171,12 @@ def test_two_processes_tell_the_same_business_numbers(transactional_db, client, 
     theirs = python(SCRAPE, env=on_our_servers(tmp_path))
     for text in (ours, theirs):
         assert value(text, "replies_published_total", workspace="cafe") == 7
+
+
+def test_without_a_database_there_are_no_half_numbers(client, db, monkeypatch):
+    def broken():
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(metrics, "_sources", [broken])
+    answer = client.get("/metrics")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.environments import FERNET_KEY, PRODUCTION, bare, settings_of
+from tests.environments import FERNET_KEY, PRODUCTION, bare, on_our_servers, settings_of
 from tests.worlds import manage
 
 REQUIRED = sorted(PRODUCTION.keys() - {"ENVIRONMENT"})
@@ -68,6 +68,13 @@ def test_production_makes_no_secrets_of_its_own(tmp_path):
         ("X_REDIRECT_URI", "http://revfirst.example/integrations", "must be https"),
         ("X_WEB_BASE_URL", "http://x.com", "must be https"),
         ("APP_PUBLIC_BASE_URL", "http://revfirst.example", "https in production"),
+        ("APP_PUBLIC_BASE_URL", "https://ana:secret@revfirst.example", "https in production"),
+        ("SECRET_KEY", "a", "at least 50 characters"),
+        ("SECRET_KEY", "a" * 60, "not all the same"),
+        *(
+            ("X_API_BASE_URL", f"https://{host}", "not a loopback address")
+            for host in ("127.1", "0", "localhost.", "a.localhost", "[::ffff:127.0.0.1]")
+        ),
     ],
 )
 def test_production_refuses(check, name, value, sentence):
@@ -96,6 +103,13 @@ def test_production_refuses(check, name, value, sentence):
         ("APP_PUBLIC_BASE_URL", "https://[oops"),
         ("X_TOKEN_URL", "ftp://x.com"),
         ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "redis://host:port/0"),
+        ("APP_PUBLIC_BASE_URL", "http://host:port"),
+        ("APP_PUBLIC_BASE_URL", "http://host/path?query"),
+        ("APPROVAL_TTL_HOURS", "99999999999999"),
+        ("X_REFRESH_SKEW_SECONDS", "100001"),
+        ("RENEW_CONCURRENCY", "0"),
         ("TOKEN_ENCRYPTION_KEY", "not a key"),
         ("TOKEN_ENCRYPTION_KEY", ","),
         ("TOKEN_ENCRYPTION_KEY", f"{FERNET_KEY},c2hvcnQ="),
@@ -206,3 +220,85 @@ def test_the_servers_of_the_demo_are_found_through_var(tmp_path):
         7777,
         "redis://127.0.0.1:8",
     )
+
+
+def test_staging_shows_no_debug_pages_either(check):
+    """They show what a function holds: tokens too."""
+    assert "DEBUG must be false in staging" in refusal(check(ENVIRONMENT="staging", DEBUG="true"))
+
+
+def test_production_keeps_what_was_sent(check):
+    url = f"{PRODUCTION['DATABASE_URL']}?options=-c%20synchronous_commit%3Doff"
+    said = refusal(check(**PRODUCTION | {"DATABASE_URL": url}))
+    assert "synchronous_commit" in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('METRICS_TOKEN="abc" # mine', "nothing behind the closing quote"),
+        ("METRICS_TOKEN='abc", "nothing behind the closing quote"),
+        ("X_CLIENT_ID=id # mine", "a comment has a line of its own"),
+        ("X_CLIENT_ID=i\x00d", "a NUL"),
+    ],
+)
+def test_a_line_that_would_be_read_otherwise_than_it_looks_is_named(
+    tmp_path, check, line, sentence
+):
+    (tmp_path / ".env").write_text(f"DEBUG=false\n{line}\n")
+    said = refusal(check())
+    assert "line 2" in said
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("METRICS_TOKEN=a#b", "a#b"),
+        ('METRICS_TOKEN="a # b"', "a # b"),
+        ("METRICS_TOKEN='a # b'", "a # b"),
+        ("export METRICS_TOKEN=abc", "abc"),
+        ("METRICS_TOKEN=", ""),
+    ],
+)
+def test_a_value_is_read_as_it_looks(tmp_path, line, value):
+    (tmp_path / ".env").write_text(f"# a comment\n{line}\n")
+    assert settings_of(bare(tmp_path))["METRICS_TOKEN"] == value
+
+
+def test_an_env_file_that_is_none_is_named(tmp_path, check):
+    (tmp_path / ".env").mkdir()
+    assert "it is no file" in refusal(check())
+
+
+@pytest.mark.parametrize("command", ["qcluster", "kill_switch"])
+def test_without_a_database_a_command_says_so_in_one_sentence(tmp_path, command):
+    words = [command, "status"] if command == "kill_switch" else [command]
+    url = PRODUCTION["DATABASE_URL"]
+    done = manage(*words, env=bare(tmp_path, DATABASE_URL=url))
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "127.0.0.1:1 does not answer" in done.stderr
+
+
+def test_a_database_without_our_tables_is_named(tmp_path, transactional_db):
+    env = on_our_servers(tmp_path)
+    env["DATABASE_URL"] = env["DATABASE_URL"].rpartition("/")[0] + "/postgres"
+    done = manage("kill_switch", "status", env=env)
+    assert (done.returncode, done.stderr.strip()) == (
+        1,
+        "The database is not prepared: run 'manage.py migrate' first.",
+    )
+
+
+def test_an_option_that_libpq_does_not_know_is_named(tmp_path, transactional_db):
+    env = on_our_servers(tmp_path)
+    env["DATABASE_URL"] += "?foo=bar"
+    done = manage("kill_switch", "status", env=env)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert 'DATABASE_URL cannot be used: invalid connection option "foo"' in done.stderr
+
+
+def test_another_projects_settings_are_none_of_ours(tmp_path):
+    done = manage("check", env=bare(tmp_path, DJANGO_SETTINGS_MODULE="other.settings"))
+    assert (done.returncode, done.stderr) == (0, "")
