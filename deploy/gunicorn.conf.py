@@ -9,8 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from django.core.exceptions import ImproperlyConfigured
+
+try:
+    from revfirst import settings
+except ImproperlyConfigured as error:  # once and in words, not in every worker
+    sys.exit(f"RevFirst cannot start: {error}")
+
+bind = settings.WEB_BIND
+workers = settings.WEB_CONCURRENCY
 worker_class = "gthread"
 threads = 4
 reuse_port = (
@@ -23,17 +31,6 @@ accesslog = None  # /metrics counts requests, the proxy logs them
 control_socket_disable = True  # its one path per user is shared by every gunicorn of that user
 if os.access("/dev/shm", os.W_OK):  # noqa: S108 - heartbeat files of gunicorn's own naming
     worker_tmp_dir = "/dev/shm"  # noqa: S108 - memory: a busy disk must not look like a dead worker
-
-
-def on_starting(server: Any) -> None:
-    """Refuse to start on settings that need attention, once and in words, not in every worker."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from django.core.exceptions import ImproperlyConfigured
-
-    try:
-        import revfirst.settings  # noqa: F401 - reading them is the check
-    except ImproperlyConfigured as error:
-        sys.exit(f"RevFirst cannot start: {error}")
 
 
 def child_exit(server: Any, worker: Any) -> None:

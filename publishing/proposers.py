@@ -1,7 +1,7 @@
 """Replies suggested from templates: templates/publishing/replies/<language>/<intent>.txt.
 
 One variant per line. No text is written by a language model: X asks for its consent before
-AI-written replies (x-api facts, 0.2).
+AI-written replies (docs/X-API.md, Rules of 2026).
 """
 
 import re
@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from x_integration.models import SourcePost
 
 _QUESTION = re.compile(r"[?？؟]")
-_NOT_WORDS = re.compile(r"@\w+|https?://\S+|[#$]\w+")
+_NOT_WORDS = re.compile(r"[@＠]\w+|https?://\S+|#\w+|\$[A-Za-z]\w*")
 _LEAVE_ME_ALONE = re.compile(
     r"\bstop\b|leave me alone|\bpare\b|\bparem\b|não me responda|\bbasta\b|déjame en paz"
     r"|no me respondas|やめて|返信しないで|توقف|لا ترد",

@@ -1,4 +1,4 @@
-"""The states of a queue item and the named moves between them: the design's table, as data.
+"""The states of a queue item and the named moves between them, as data.
 
 Keyed by verb: two moves may share a target and still start elsewhere. docs/STATES.md is generated
 from here (`make states`).

@@ -1,4 +1,4 @@
-"""How long X counts a text: 280 weighted characters (x-api facts, 3.2).
+"""How long X counts a text: 280 weighted characters (docs/X-API.md, Counting).
 
 Linear in the text's length. An emoji sequence is counted by its code points, which is never less
 than X counts.

@@ -191,6 +191,8 @@ _insist(
     ENVIRONMENT == "development" or not DEBUG,  # its pages show what a function holds, tokens too
     f"DEBUG must be false in {ENVIRONMENT}.",
 )
+WEB_BIND = _text("WEB_BIND", "127.0.0.1:8000")
+WEB_CONCURRENCY = _number("WEB_CONCURRENCY", 2, at_least=1, at_most=512)
 APP_PUBLIC_BASE_URL = _text(
     "APP_PUBLIC_BASE_URL", _embedded.get("web_base_url", "http://127.0.0.1:8000")
 ).rstrip("/")

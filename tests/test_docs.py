@@ -21,7 +21,7 @@ def commands(document: Path) -> list[str]:
 
 ALL_COMMANDS = sorted({command for document in DOCUMENTS for command in commands(document)})
 MANAGE = ".venv/bin/python manage.py "
-RUN_BY_CI = {"make demo", "make demo ARGS=--once", "make test", "make lint"}
+RUN_BY_CI = {"make demo", "make demo ARGS=--once", "make test", "make lint", "make bench"}
 BEFORE_ALL = re.compile(r"git clone |cd ")
 
 
@@ -68,7 +68,10 @@ def test_every_command_in_the_documents_is_run_by_a_test_or_by_ci():
 
 def test_ci_runs_what_the_documents_leave_to_it():
     script = (ROOT / ".ci" / "run").read_text()
-    assert all(words in script for words in ("make lint", "make test", "make demo ARGS=--once"))
+    assert all(
+        words in script
+        for words in ("make lint", "make test", "make demo ARGS=--once", "make bench")
+    )
 
 
 @pytest.mark.parametrize("command", [c for c in ALL_COMMANDS if c.startswith(MANAGE)])

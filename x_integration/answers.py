@@ -1,4 +1,4 @@
-"""What an answer of X to a write means: the table of the design's section 4, as code."""
+"""What an answer of X to a write means: the table in docs/X-API.md, as code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from x_integration.errors import XNotSent, XOutcomeUnknown, XRejected, XUnauthor
 
 WriteError = XNotSent | XRejected | XOutcomeUnknown
 
-# X's own words of 2026 (x-api facts, 0.1 and 4).
+# X's own words of 2026 (docs/X-API.md, Rules of 2026 and Errors).
 _SUMMON_RULE = (
     "only reply to or quote posts where you are mentioned",
     "not allowed because you have not been mentioned",

@@ -80,7 +80,7 @@ class Status(APIView):
     """Whether the account can publish, and if not, why (member)."""
 
     def get(self, request: Request, workspace_id: UUID) -> Response:
-        """Every field of the design's table, and no token."""
+        """How it stands with the account, field by field, and no token."""
         workspace, _ = _workspace(request, workspace_id)
         account = XAccount.objects.filter(workspace=workspace).first()
         return Response(account_status(workspace, account, now=timezone.now()))

@@ -1,7 +1,7 @@
 """The only code that talks to X: one request per call, a deadline, and typed outcomes.
 
 The client sorts every answer to a write into executed (a value comes back), XNotSent, XRejected or
-XOutcomeUnknown, by the table of the design's section 4. It never retries a write, follows no
+XOutcomeUnknown, by the table in docs/X-API.md. It never retries a write, follows no
 redirect, and begins with `outside_transaction()`.
 """
 
@@ -140,7 +140,7 @@ class XClient:
         """Rotate the tokens. Raises XGrantRefused (dead grant) or XReadFailed (outcome unknown).
 
         X says `invalid_request` for a dead grant and for a bad request alike, so the error and its
-        description are read together (x-api facts, 1.3).
+        description are read together (docs/X-API.md, Connecting).
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         answer = self._token_call(settings.X_TOKEN_URL, form)

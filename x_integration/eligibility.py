@@ -1,4 +1,4 @@
-"""Whether X would take our reply to a post through the API (x-api facts, 0.1 and 9).
+"""Whether X would take our reply to a post through the API (docs/X-API.md, Rules of 2026).
 
 Since February 2026 a self-serve reply is accepted only if the post's author summoned us: mentioned
 us in that post, or quoted one of ours. Replies within our own thread are accepted. This is advice

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class XAccount(models.Model):
     """One account on X per workspace, with its encrypted tokens.
 
-    X's refresh tokens are single-use and rotate (x-api facts, 1.4): `token_version` grows with
+    X's refresh tokens are single-use and rotate (docs/X-API.md, Connecting): `token_version` grows with
     every stored pair, and whoever renews holds the lease `refresh_leased_until`.
     """
 
@@ -54,7 +54,7 @@ class XAccount(models.Model):
     class Meta:
         verbose_name = "X account"
         constraints = [
-            # Two grants of one account kill each other (x-api facts, 1.4).
+            # Two grants of one account kill each other (docs/X-API.md, Connecting).
             models.UniqueConstraint(
                 fields=["x_user_id"], condition=Q(revoked_at=None), name="x_account_live_once"
             ),
@@ -107,7 +107,7 @@ class XAccount(models.Model):
         )
 
     def connected_reason(self, now: datetime) -> str:
-        """The first of the design's reasons (section 5) that holds."""
+        """The first reason that holds, the gravest first: one word for why it can or cannot publish."""
         if self.revoked_at is not None:
             return "revoked"
         if self.access_token_valid(now):
@@ -155,7 +155,7 @@ class SourcePost(models.Model):
     """Something that somebody said on X, as X told it."""
 
     class Eligibility(models.TextChoices):
-        """Whether X would take our reply through the API (x-api facts, 0.1)."""
+        """Whether X would take our reply through the API (docs/X-API.md, Rules of 2026)."""
 
         SUMMONED = "summoned"
         OWN_THREAD = "own_thread"

@@ -1,6 +1,6 @@
 """X's JSON in both of its dialects, read into plain values.
 
-X renames its fields (`referenced_tweets` → `referenced_posts`, x-api facts 2.1), so input is read
+X renames its fields (`referenced_tweets` → `referenced_posts`, docs/X-API.md, Reading), so input is read
 bilingually and requests speak the configured dialect. Unknown fields are ignored and kept in `raw`.
 """
 
@@ -185,7 +185,7 @@ def _with_links_opened(text: str, urls: list[Any]) -> str:
 def normalised(text: str) -> str:
     """`text` as it is compared with the timeline: NFC, no leading @mentions, no URL schemes.
 
-    X prefixes replies with automatic mentions and completes bare links (x-api facts, 5).
+    X prefixes replies with automatic mentions and completes bare links (docs/X-API.md, Reading).
     """
     composed = unicodedata.normalize("NFC", html.unescape(text)).strip()
     words = _SCHEME.sub("", _LEADING_MENTIONS.sub("", composed)).split()

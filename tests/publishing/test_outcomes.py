@@ -1,4 +1,4 @@
-"""What X's answer makes of an item: the design's table, from the wire to the row."""
+"""What X's answer makes of an item: the table in docs/X-API.md, from the wire to the row."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Routes: as the design names them, without trailing slashes outside /admin/."""
+"""Routes: under their fixed names, without trailing slashes outside /admin/."""
 
 from uuid import UUID
 

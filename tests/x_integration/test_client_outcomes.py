@@ -1,4 +1,4 @@
-"""What each answer of X to a write means: the design's table (section 4), over real HTTP."""
+"""What each answer of X to a write means: the table in docs/X-API.md, over real HTTP."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple

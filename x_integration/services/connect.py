@@ -1,4 +1,4 @@
-"""Connecting an account: OAuth 2.0 with PKCE (x-api facts, 1.1)."""
+"""Connecting an account: OAuth 2.0 with PKCE (docs/X-API.md, Connecting)."""
 
 from __future__ import annotations
 
