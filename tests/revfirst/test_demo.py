@@ -269,10 +269,10 @@ def test_a_demo_that_lost_half_of_itself_says_what_to_do(half):
         ("servers.json", '{"home": "/nowhere"}'),
     ],
 )
-def test_a_note_of_another_shape_is_passed_over_or_named(tmp_path, name, note):
-    (tmp_path / "var").mkdir()
-    (tmp_path / "var" / name).write_text(note)
-    told = demo(tmp_path / "var", REVFIRST_POSTGRES_BIN="/nowhere")
+def test_a_note_of_another_shape_is_passed_over_or_named(name, note):
+    with temporary_var() as folder:
+        (folder / name).write_text(note)
+        told = demo(folder, REVFIRST_POSTGRES_BIN="/nowhere")
     assert is_one_sentence(told)
     assert "PostgreSQL" in told.stderr if name == "demo.json" else "make clean" in told.stderr
 
