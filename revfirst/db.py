@@ -1,9 +1,15 @@
 """What services say about the transaction they stand in."""
 
-from django.db import transaction
+from django.db import connection, transaction
 
 
 def outside_transaction() -> None:
     """Raise RuntimeError when a transaction is open: nothing irreversible happens inside one."""
     with transaction.atomic(durable=True):
         pass
+
+
+def wait_for_locks_at_most(seconds: float) -> None:
+    """Let this transaction fail (OperationalError) rather than wait longer for any one lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{int(seconds * 1000)}ms'")

@@ -110,11 +110,11 @@ class Demo:
         self.supervisor.start(simulator)
         with self._progress("Starting PostgreSQL and Valkey"):
             self.servers = self._start_servers()
-        self._check_halves(self.servers)
         with self._progress("Starting the X simulator"):
             self.supervisor.wait_ready(
                 simulator, lambda: demo_parts.answers(where.simulator, "/control"), seconds=30
             )
+        self._check_halves(self.servers)
         env = demo_parts.with_servers(simulator_env, self.servers)
         embedded.write_state(self.var_dir, where.as_state(self.servers))
         web = demo_parts.web(self.var_dir, env, where)

@@ -18,6 +18,7 @@ from revfirst.supervisor import Child, GaveUp
 BASE_DIR = Path(__file__).resolve().parent.parent
 STOP_ORDER = ("web", "worker", "simulator", "Valkey", "PostgreSQL")
 _NOT_OURS = ("PG", "GUNICORN_")
+_SIGNS_OF_LIFE = ("worker", "scheduler")
 HEARD_AFTER, ASK_EVERY = 200.0, 15.0  # seconds: a heartbeat is stale after three minutes
 WORKER_PATIENCE = 20.0  # seconds for the task in hand; the rows survive a worker that is cut off
 
@@ -133,7 +134,8 @@ def hears_worker(base_url: str) -> bool:
     """Whether /health has heard of the worker lately; who does not answer blames nobody."""
     try:
         checks = json.loads(_get(base_url, "/health").partition(b"\r\n\r\n")[2])["checks"]
-        return bool(checks["worker"]["ok"] or not checks["database"]["ok"])
+        others = (check["ok"] for name, check in checks.items() if name not in _SIGNS_OF_LIFE)
+        return bool(checks["worker"]["ok"] or not all(others))
     except (OSError, ValueError, KeyError, TypeError):
         return True
 

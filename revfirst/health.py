@@ -58,7 +58,9 @@ class _Round:
         Thread(target=self._run, name="health", daemon=True).start()
 
     def findings(self) -> dict[str, Check]:
-        self.over.wait(max(self._deadline - time.monotonic(), 0))
+        left = self._deadline - time.monotonic()
+        if not self.over.wait(max(left, 0)) and left < 0:  # what it found by now is old
+            return dict.fromkeys(self._checks, NO_ANSWER)
         return {name: self._found.get(name, NO_ANSWER) for name in self._checks}
 
     def _run(self) -> None:

@@ -53,13 +53,15 @@ class WorkspaceAdmin(MembersAdmin):
     def pause(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
         """Stop all of the selected workspaces, then return when nothing can begin any more."""
         told = {"reason": request.POST.get("reason", ""), **_by(request)}
-        act_on_each(
-            request,
-            queryset,
-            "paused",
-            lambda workspace: services.pause_workspace(workspace, wait=False, **told),
-        )
-        services.wait_until_nothing_begins()
+        try:
+            act_on_each(
+                request,
+                queryset,
+                "paused",
+                lambda workspace: services.pause_workspace(workspace, wait=False, **told),
+            )
+        finally:
+            services.wait_until_nothing_begins()
 
     @admin.action(description="Resume publishing", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:

@@ -25,3 +25,9 @@ class NotAudited(Unavailable):
     """It IS stopped, but the audit log could not take the row: run audit_verify and see why."""
 
     code = "stopped_not_audited"
+
+
+class NotStopped(Unavailable):
+    """It is NOT stopped: somebody holds what has to be changed. Try again, or stop the worker."""
+
+    code = "not_stopped"

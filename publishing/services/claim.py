@@ -8,10 +8,12 @@ from publishing.models import PublishAttempt, QueueItem
 from publishing.services.approvals import live_approval
 from publishing.services.gates import Block, Case, first_block
 from publishing.services.moves import move_item
+from revfirst.db import wait_for_locks_at_most
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.models import Workspace
+from workspaces.services import LOCK_SECONDS_OF_OTHERS
 from x_integration.models import XAccount
 
 ASK_AGAIN = timedelta(seconds=60)
@@ -43,6 +45,8 @@ def block_item(item_id: int, block: Block, *, actor: Actor, now: datetime) -> No
 
 
 def _locked_case(item_id: int, now: datetime) -> Case | None:
+    """Everything that the gates look at, locked; a stop never waits long for what is held here."""
+    wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
     workspace_id = (
         QueueItem.objects.filter(pk=item_id).values_list("workspace_id", flat=True).first()
     )

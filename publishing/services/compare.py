@@ -39,8 +39,8 @@ def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
     """Count the machine's publications by counter, audit and timeline.
 
     What the audit confirmed must stand on the timeline, by whomever it was sent, and what stands
-    there by a machine must be in the audit. A post whose maker X does not name is nobody's until
-    the audit names it. The audit is read before and after the timeline, so that work that goes on
+    there by a machine must be in the audit. Where X does not name a post's maker, one with the target
+    and text of an attempt of ours is the machine's. The audit is read before and after the timeline, so that work that goes on
     meanwhile is no difference; nor is one post for each attempt that is not settled yet. Raises
     NoAccessToken, XUnauthorized or XReadFailed.
     """
@@ -53,7 +53,8 @@ def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
             _unsettled(workspace),
         )
     old = _older_than_shown(owed, posts)
-    machines = {post_id for post_id, post in posts.items() if _is_a_machines(post)}
+    sent = _sent(workspace)
+    machines = {post_id for post_id, post in posts.items() if _is_a_machines(post, sent)}
     stray = _not_excused([posts[post_id] for post_id in sorted(machines - confirmed)], unsettled)
     differences = [
         *(
@@ -90,7 +91,7 @@ def _not_excused(posts: list[Post], unsettled: Counts[tuple[str, str]]) -> list[
     """The posts but for one for each attempt that may have made it: a second one is a double."""
     left = []
     for post in posts:
-        content = (post.replied_to, normalised(post.text))
+        content = _content(post)
         if unsettled[content] > 0:
             unsettled[content] -= 1
         else:
@@ -98,10 +99,23 @@ def _not_excused(posts: list[Post], unsettled: Counts[tuple[str, str]]) -> list[
     return left
 
 
-def _is_a_machines(post: Post) -> bool:
-    """Whether X says that the post was made by a client that no person uses."""
+def _is_a_machines(post: Post, sent: set[tuple[str, str]]) -> bool:
+    """Whether no person's client made the post; where X names none, whether its content is ours."""
     source = str(post.raw.get("source") or "")
-    return bool(source) and not source.startswith(_PEOPLES_CLIENTS)
+    if not source:
+        return _content(post) in sent
+    return not source.startswith(_PEOPLES_CLIENTS)
+
+
+def _content(post: Post) -> tuple[str, str]:
+    return post.replied_to, normalised(post.text)
+
+
+def _sent(workspace: Workspace) -> set[tuple[str, str]]:
+    """Target and text of everything that was ever tried."""
+    attempts = PublishAttempt.objects.filter(item__workspace=workspace)
+    snapshots = attempts.values_list("snapshot", flat=True)
+    return {(sent["target"] or "", normalised(sent["text"])) for sent in snapshots}
 
 
 def compare_counters() -> list[counters.Difference]:

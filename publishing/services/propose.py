@@ -10,11 +10,12 @@ from publishing.errors import AlreadyProposed, BadContent, ItemNotFound
 from publishing.models import Kind, QueueItem
 from publishing.proposers import Proposal, propose_from_template
 from publishing.text import LIMIT, weighted_length
+from revfirst.db import wait_for_locks_at_most
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.models import Workspace
-from workspaces.services import check_member
+from workspaces.services import LOCK_SECONDS_OF_OTHERS, check_member
 from x_integration.models import SourcePost
 
 _RECENT_TEXTS = 50
@@ -91,6 +92,7 @@ def _is_text(text: str) -> bool:
 
 
 def _next_number(workspace: Workspace) -> int:
+    wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)  # a pause changes the row that is locked here
     row = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
     Workspace.objects.filter(pk=row.pk).update(last_item_number=row.last_item_number + 1)
     return row.last_item_number + 1

@@ -151,6 +151,18 @@ def test_where_x_names_no_client_nobody_is_blamed(x, published, monkeypatch):
     assert (legs.differences, legs.timeline) == ((), 1)
 
 
+def test_where_x_names_no_client_a_double_of_ours_is_still_found(x, published, monkeypatch):
+    item, _ = published
+    target = item.source_post.x_post_id
+    double = x.simulator.say("cafe", item.text, source="api", in_reply_to=target)["id"]
+    read = compare._own_posts
+    monkeypatch.setattr(
+        compare, "_own_posts", lambda *a: [_shown(post, source=None) for post in read(*a)]
+    )
+    legs = compare_workspace(item.workspace, x=XClient())
+    assert legs.differences == (f"{double} is on the timeline, but not in the audit",)
+
+
 def test_what_is_older_than_x_shows_is_told_and_is_no_difference(x, published, monkeypatch):
     item, _ = published
     x.publish(x.approved(item.workspace, by="rui"))

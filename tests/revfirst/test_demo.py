@@ -325,6 +325,10 @@ def test_a_young_worker_is_not_asked_yet(worker, monkeypatch):
         ('{"checks": {"worker": {"ok": true}, "database": {"ok": true}}}', True),
         ('{"checks": {"worker": {"ok": false}, "database": {"ok": true}}}', False),
         ('{"checks": {"worker": {"ok": false}, "database": {"ok": false}}}', True),
+        (
+            '{"checks": {"worker": {"ok": false}, "database": {"ok": true}, "migrations": {"ok": false}}}',
+            True,
+        ),
         ("<h1>Server Error</h1>", True),
         ("[]", True),
     ],

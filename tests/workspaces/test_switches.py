@@ -14,8 +14,8 @@ from tests.concurrency import run_together
 from tests.factories import MembershipFactory, UserFactory, WorkspaceFactory
 from workspaces import services
 from workspaces.actors import Actor
-from workspaces.errors import NotAllowed, NotAudited, ReasonNeeded, WorkspaceNotFound
-from workspaces.models import AuditChain, AuditEvent, SystemHold, SystemSwitch
+from workspaces.errors import NotAllowed, NotAudited, NotStopped, ReasonNeeded, WorkspaceNotFound
+from workspaces.models import AuditChain, AuditEvent, SystemHold, SystemSwitch, Workspace
 from workspaces.services import switches
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -175,6 +175,29 @@ def test_an_audit_log_that_somebody_holds_does_not_keep_the_switch_off(monkeypat
         with pytest.raises(NotAudited):
             turn(True)
         assert services.kill_switch() is not None
+    finally:
+        enough.set()
+        holder.join()
+
+
+def test_a_stop_that_cannot_be_had_says_that_it_is_not_stopped(monkeypatch):
+    monkeypatch.setattr(switches, "_LOCK_SECONDS", 0.2)
+    workspace = WorkspaceFactory()
+    held, enough = Event(), Event()
+
+    def hold_the_row() -> None:
+        with transaction.atomic():
+            Workspace.objects.select_for_update().get(pk=workspace.pk)
+            held.set()
+            enough.wait(20)
+        connection.close()
+
+    holder = Thread(target=hold_the_row)
+    holder.start()
+    try:
+        assert held.wait(10)
+        with pytest.raises(NotStopped, match="is NOT stopped"):
+            pause(workspace)
     finally:
         enough.set()
         holder.join()

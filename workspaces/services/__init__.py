@@ -9,6 +9,7 @@ from workspaces.services.roles import (
     is_operator,
 )
 from workspaces.services.switches import (
+    LOCK_SECONDS_OF_OTHERS,
     SEND_WINDOW_SECONDS,
     contain_workspace,
     kill_switch,
@@ -22,6 +23,7 @@ from workspaces.services.switches import (
 )
 
 __all__ = [
+    "LOCK_SECONDS_OF_OTHERS",
     "SEND_WINDOW_SECONDS",
     "approvers",
     "check_member",

@@ -12,18 +12,20 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 
+from revfirst.db import wait_for_locks_at_most
 from revfirst.wait import wait_out
 from workspaces import audit, reasons
 from workspaces.actors import Actor
-from workspaces.errors import NotAudited
+from workspaces.errors import NotAudited, NotStopped
 from workspaces.models import SystemHold, SystemSwitch, Workspace
 from workspaces.services.roles import check_operator, check_system_operator
 
 SEND_WINDOW_SECONDS = 2.0
 _MARGIN_SECONDS = 0.25
-_LOCK_SECONDS = 3.0  # nothing that is well holds a lock this long
+LOCK_SECONDS_OF_OTHERS = 2.0  # who holds a row that stops somebody lets go of it by then
+_LOCK_SECONDS = 3.0
 KILL_SWITCH = "kill_switch"
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ def set_kill_switch(
 
     if not on:
         with transaction.atomic(durable=True):
+            wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)  # it must not hold a stop up
             turn()
             record()
         return
@@ -65,31 +68,31 @@ def set_kill_switch(
 def _stop(stop: Callable[[], bool], record: Callable[[], None], *, wait: bool) -> bool:
     """Stop something and audit it, or stop it all the same; says whether it changed.
 
-    With `wait`, it returns or raises when no request can begin any more. Raises NotAudited.
+    With `wait`, it returns or raises when no request can begin any more. Raises NotAudited, or
+    NotStopped where not even the stop's own row could be had.
     """
     audited = True
     try:
         with transaction.atomic(durable=True):
-            _wait_for_no_lock()
+            wait_for_locks_at_most(_LOCK_SECONDS)
             changed = stop()
             if changed:
                 record()
     except DatabaseError:
         logger.exception("stop_not_audited")
         audited = False
-        with transaction.atomic(durable=True):
-            _wait_for_no_lock()
-            changed = stop()
+        try:
+            with transaction.atomic(durable=True):
+                wait_for_locks_at_most(_LOCK_SECONDS)
+                changed = stop()
+        except DatabaseError:
+            logger.exception("stop_failed")
+            raise NotStopped from None
     if wait:
         wait_until_nothing_begins()
     if not audited:
         raise NotAudited
     return changed
-
-
-def _wait_for_no_lock() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL lock_timeout = '{int(_LOCK_SECONDS * 1000)}ms'")
 
 
 def wait_until_nothing_begins() -> None:
