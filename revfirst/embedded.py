@@ -145,7 +145,7 @@ def discard(var_dir: Path) -> None:
             record = read_record(var_dir / RECORD_FILE)
         except ValueError:  # damaged, which is a reason to remove it
             record = {}
-        for home in _homes_of(var_dir):
+        for home in _homes_of(var_dir, record):
             _stop_leftovers(record if _names(record, home) else {}, home)
             for name in ("postgres", "valkey", "programs"):
                 shutil.rmtree(home / name, ignore_errors=True)
@@ -244,13 +244,13 @@ def _record(var_dir: Path, account: Account | None) -> dict[str, Any]:
     record = read_record(var_dir / RECORD_FILE)
     if record and not _is_whole(record):
         raise ValueError(damaged(var_dir / RECORD_FILE))
-    if record and Path(record["home"]) in _homes_of(var_dir):
-        _touch_note(Path(record["home"]))
+    if record and Path(record["home"]) in _homes_of(var_dir, record):
+        home = Path(record["home"])
+        if home != var_dir.resolve():
+            _sign(home, var_dir)  # where it lies now, and that somebody used it
         return record
-    home = _moved_home(var_dir, record) if record else None
-    if home is None:
-        reachable = account is None or account.can_enter(var_dir)
-        home = var_dir.resolve() if reachable else _home_for_root(var_dir)
+    reachable = account is None or account.can_enter(var_dir)
+    home = var_dir.resolve() if reachable else _home_for_root(var_dir)
     # Data that lies there already knows the password that we know; nobody else's process is ours.
     password = record.get("password") or secrets.token_urlsafe(24)
     record = {"home": str(home), "password": password}
@@ -273,19 +273,37 @@ def _names(record: Mapping[str, Any], home: Path) -> bool:
     return _is_whole(record) and Path(record["home"]) == home
 
 
-def _homes_of(var_dir: Path) -> list[Path]:
-    """Where the servers of this var/, and of no other, have their data."""
+def _homes_of(var_dir: Path, record: Mapping[str, Any]) -> list[Path]:
+    """Where the servers of this var/, and of no other, have their data.
+
+    A folder elsewhere says whose it is: by path, and by the folder's own number, which a move keeps
+    and a copy does not.
+    """
     ours = var_dir.resolve()
-    return [ours, *(home for home in _roots_homes() if _owner_of(home) == ours)]
+    homes = [ours, *(home for home in _roots_homes() if _owner_of(home) == ours)]
+    if _is_whole(record):
+        named = Path(record["home"])
+        if named not in homes and _number_in(named) == _number_of(var_dir):
+            homes.append(named)
+    return homes
 
 
-def _moved_home(var_dir: Path, record: Mapping[str, Any]) -> Path | None:
-    """Root's folder of the var/ that lay somewhere else before; now it is this one's."""
-    home = Path(record["home"])
-    if home not in _roots_homes() or _owner_of(home).exists():
-        return None
-    (home / OWNER_FILE).write_text(str(var_dir.resolve()))
-    return home
+def _sign(home: Path, var_dir: Path) -> None:
+    """Note whose folder this is; the note's age tells when it was last used."""
+    (home / OWNER_FILE).write_text(f"{var_dir.resolve()}\n{_number_of(var_dir)}\n")
+
+
+def _number_of(var_dir: Path) -> str:
+    found = var_dir.stat()
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def _number_in(home: Path) -> str:
+    """The number of the var/ that the folder belongs to; empty where none is noted."""
+    try:
+        return (home / OWNER_FILE).read_text().splitlines()[1]
+    except (OSError, IndexError):
+        return ""
 
 
 def _roots_homes() -> list[Path]:
@@ -293,12 +311,6 @@ def _roots_homes() -> list[Path]:
         return [home for home in ROOTS_FOLDER.iterdir() if home.is_dir()]
     except OSError:
         return []
-
-
-def _touch_note(home: Path) -> None:
-    """Show that the folder is in use: what nobody used for long is cleared away."""
-    with suppress(OSError):
-        os.utime(home / OWNER_FILE)
 
 
 def _home_for_root(var_dir: Path) -> Path:
@@ -321,7 +333,7 @@ def _home_for_root(var_dir: Path) -> Path:
                 _stop_leftovers({}, old)
                 shutil.rmtree(old, ignore_errors=True)
         home = Path(tempfile.mkdtemp(dir=ROOTS_FOLDER))
-    (home / OWNER_FILE).write_text(str(var_dir.resolve()))
+    _sign(home, var_dir)
     home.chmod(0o711)  # programs inside are for the server's user to find, names not for listing
     return home
 
@@ -337,8 +349,8 @@ def _is_forgotten(home: Path) -> bool:
 def _owner_of(home: Path) -> Path:
     """The var/ that a folder of root's belongs to; one without a note is just being made."""
     try:
-        return Path((home / OWNER_FILE).read_text())
-    except OSError:
+        return Path((home / OWNER_FILE).read_text().splitlines()[0])
+    except (OSError, IndexError):
         return Path("/")
 
 

@@ -359,6 +359,47 @@ def test_a_checkout_that_was_moved_takes_its_data_along(mode):
 
 
 @pytest.mark.parametrize("mode", [0o711, 0o700])
+def test_a_moved_checkout_can_be_cleaned_before_it_is_started_again(mode):
+    with temporary_var(mode) as var_dir, temporary_var(mode) as place:
+        with start(var_dir):
+            folder = folder_of(var_dir)
+        var_dir.rename(place / "moved")
+        embedded.discard(place / "moved")
+        assert not folder.exists()
+        assert not (place / "moved" / "postgres").exists()
+        var_dir.mkdir(mode)
+
+
+@as_root
+def test_a_copy_takes_nothing_over_while_the_original_is_out_of_sight(tmp_path):
+    """Renamed for a while, or on a disk that is not there today."""
+    with temporary_var(0o700) as var_dir, temporary_var(0o700) as place:
+        with start(var_dir):
+            home = folder_of(var_dir).parent
+        shutil.copytree(var_dir, place / "copy", ignore=shutil.ignore_patterns("*.lock"))
+        var_dir.rename(place / "hidden")
+        with start(place / "copy"):
+            assert folder_of(place / "copy").parent != home
+        embedded.discard(place / "copy")
+        (place / "hidden").rename(var_dir)
+        assert (home / "postgres" / "data").exists()
+
+
+@as_root
+def test_a_home_in_the_temporary_folder_is_found_again(monkeypatch, tmp_path):
+    """As on a system whose /var/lib cannot be written."""
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(embedded, "ROOTS_FOLDER", tmp_path / "file" / "inside")
+    with temporary_var(0o700) as var_dir:
+        with start(var_dir):
+            folder = folder_of(var_dir)
+        with start(var_dir):
+            assert folder_of(var_dir) == folder
+        embedded.discard(var_dir)
+        assert not folder.exists()
+
+
+@pytest.mark.parametrize("mode", [0o711, 0o700])
 def test_a_copy_of_a_checkout_leaves_the_original_alone(mode):
     with temporary_var(mode) as var_dir, temporary_var(mode) as place:
         copy = place / "copy"
