@@ -4,6 +4,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from werkzeug.exceptions import HTTPException
@@ -13,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 from x_integration.simulator import api, control, oauth
 from x_integration.simulator.calls import Call, Route
 from x_integration.simulator.dialects import DIALECTS
-from x_integration.simulator.faults import Faults
+from x_integration.simulator.faults import Faults, Visit
 from x_integration.simulator.instants import now_ms
 from x_integration.simulator.limits import RateLimits
 from x_integration.simulator.pages import views
@@ -72,7 +73,8 @@ class Simulator:
             self._pause(self.settings.latency_ms)
         if fault is None:
             return self._work(route, request, args)
-        return fault.answer(lambda: self._work(route, request, args), self._pause)
+        work = partial(self._work, route, request, args)
+        return fault.answer(Visit(request.path, work, self._pause))
 
     def reset(self) -> None:
         """An empty X with default settings, no faults and a fresh request log."""

@@ -57,6 +57,7 @@ def overview(call: Call) -> Response:
             "grants_live": grants.live_count(),
             "refresh_rotations": grants.rotations,
             "refresh_reuses": grants.reuses,
+            "refresh_refusals": grants.refusals,
             "requests": simulator.log.total,
             "faults": len(simulator.faults.described()),
             "settings": {name: getattr(settings, name) for name in settings.__slots__},
@@ -191,7 +192,13 @@ def grant(call: Call) -> Response:
     expires_in = body.get("expires_in", call.simulator.settings.expires_in)
     if isinstance(expires_in, bool) or not isinstance(expires_in, int) or abs(expires_in) > 10**9:
         raise _wrong("expires_in must be a whole number of seconds; below 0 means already expired.")
-    issued = call.simulator.state.grants.grant(user.id, scope, now=call.now, expires_in=expires_in)
+    issued = call.simulator.state.grants.grant(
+        user.id,
+        scope,
+        now=call.now,
+        expires_in=expires_in,
+        alone=call.simulator.settings.one_grant_per_user,
+    )
     return json_answer(
         {
             "user_id": str(user.id),

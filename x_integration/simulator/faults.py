@@ -12,10 +12,25 @@ from typing import Any, ClassVar, TypeVar
 
 from werkzeug.wrappers import Response
 
-from x_integration.simulator.problems import json_answer
+from x_integration.simulator.instants import now_ms
+from x_integration.simulator.limits import WINDOW_SECONDS, Allowance
+from x_integration.simulator.problems import (
+    invalid_client,
+    json_answer,
+    too_many_requests,
+    unauthorized,
+)
 
-Work = Callable[[], Response]
-Pause = Callable[[float], None]
+_LIMIT = 100  # what a spent window says that it had; the number is no promise
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request that meets a fault: where to, how to do its work, how to wait milliseconds."""
+
+    path: str
+    work: Callable[[], Response]
+    pause: Callable[[float], None]
 
 
 class HangUp(Exception):
@@ -31,8 +46,8 @@ class Fault:
 
     name: ClassVar[str]
 
-    def answer(self, work: Work, pause: Pause) -> Response:
-        """Answer in place of `work`, before it or after it. `pause` waits so many milliseconds."""
+    def answer(self, visit: Visit) -> Response:
+        """Answer in place of the work, before it or after it."""
         raise NotImplementedError
 
 
@@ -54,9 +69,23 @@ class Delay(Fault):
     name: ClassVar[str] = "delay"
     ms: float
 
-    def answer(self, work: Work, pause: Pause) -> Response:
-        pause(self.ms)
-        return work()
+    def answer(self, visit: Visit) -> Response:
+        visit.pause(self.ms)
+        return visit.work()
+
+
+@kind
+@dataclass
+class SlowAnswer(Fault):
+    """The work is done at once, and its answer comes late."""
+
+    name: ClassVar[str] = "slow_answer"
+    ms: float
+
+    def answer(self, visit: Visit) -> Response:
+        done = visit.work()
+        visit.pause(self.ms)
+        return done
 
 
 @kind
@@ -69,7 +98,7 @@ class Status(Fault):
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
 
-    def answer(self, work: Work, pause: Pause) -> Response:
+    def answer(self, visit: Visit) -> Response:
         return self.made()
 
     def made(self) -> Response:
@@ -89,8 +118,8 @@ class StatusAfter(Status):
 
     name: ClassVar[str] = "status_after"
 
-    def answer(self, work: Work, pause: Pause) -> Response:
-        work()
+    def answer(self, visit: Visit) -> Response:
+        visit.work()
         return self.made()
 
 
@@ -101,8 +130,8 @@ class LostAnswer(Fault):
 
     name: ClassVar[str] = "lost_answer"
 
-    def answer(self, work: Work, pause: Pause) -> Response:
-        work()
+    def answer(self, visit: Visit) -> Response:
+        visit.work()
         raise HangUp
 
 
@@ -113,19 +142,22 @@ class Drop(Fault):
 
     name: ClassVar[str] = "drop"
 
-    def answer(self, work: Work, pause: Pause) -> Response:
+    def answer(self, visit: Visit) -> Response:
         raise HangUp
 
 
 @kind
 @dataclass
 class Html(Fault):
-    """The edge answers with a page, and nothing was done."""
+    """The edge answers with a page; nothing was done, unless `after` says so."""
 
     name: ClassVar[str] = "html"
     status: int = 503
+    after: bool = False
 
-    def answer(self, work: Work, pause: Pause) -> Response:
+    def answer(self, visit: Visit) -> Response:
+        if self.after:
+            visit.work()
         page = "<!DOCTYPE html><title>Over capacity</title><h1>Something went wrong</h1>"
         return Response(page, status=self.status, content_type="text/html; charset=utf-8")
 
@@ -137,11 +169,57 @@ class Truncate(Fault):
 
     name: ClassVar[str] = "truncate"
 
-    def answer(self, work: Work, pause: Pause) -> Response:
-        whole = work()
+    def answer(self, visit: Visit) -> Response:
+        whole = visit.work()
         body = whole.get_data()
         whole.set_data(body[: len(body) // 2])
         return whole
+
+
+@kind
+@dataclass
+class EditAnswer(Fault):
+    """The work is done; fields of its JSON answer are put in or are missing. Refusals pass as they are."""
+
+    name: ClassVar[str] = "edit_answer"
+    set: dict[str, Any] = field(default_factory=dict)
+    without: list[str] = field(default_factory=list)
+
+    def answer(self, visit: Visit) -> Response:
+        done = visit.work()
+        body = done.get_json(silent=True)
+        if 200 <= done.status_code < 300 and isinstance(body, dict):
+            edited = body | self.set
+            kept = {name: value for name, value in edited.items() if name not in self.without}
+            done.set_data(json.dumps(kept))
+        return done
+
+
+@kind
+@dataclass
+class Unauthorized(Fault):
+    """X knows the token no longer, or at the token endpoint the app; nothing was done."""
+
+    name: ClassVar[str] = "unauthorized"
+
+    def answer(self, visit: Visit) -> Response:
+        refusal = invalid_client() if visit.path.startswith("/2/oauth2/") else unauthorized()
+        return refusal.response()
+
+
+@kind
+@dataclass
+class RateLimited(Fault):
+    """X says "too often", and when the window ends; nothing was done."""
+
+    name: ClassVar[str] = "rate_limited"
+    reset_in: float = WINDOW_SECONDS
+
+    def answer(self, visit: Visit) -> Response:
+        reset = int(now_ms() / 1000 + self.reset_in)
+        answer = too_many_requests().response()
+        answer.headers.update(Allowance(_LIMIT, 0, reset, spent=True).headers())
+        return answer
 
 
 @dataclass
@@ -198,7 +276,7 @@ class Faults:
         method, path = wish.pop("method", "*"), wish.pop("path", None)
         times, user = wish.pop("times", 1), wish.pop("user", None)
         if wish:
-            raise BadFault(f"A {fault.name} fault knows no {min(wish)}.")
+            raise BadFault(f"The fault {fault.name} knows no {min(wish)}.")
         if not isinstance(path, str) or not path:
             raise BadFault("A fault needs a path.")
         if not isinstance(method, str) or not isinstance(user, str | None):
@@ -245,20 +323,23 @@ def _make(wish: dict[str, Any]) -> Fault:
         if each.name in wish:
             given[each.name] = wish.pop(each.name)
         elif each.default is MISSING and each.default_factory is MISSING:
-            raise BadFault(f"A {cls.name} fault needs {each.name}.")
+            raise BadFault(f"The fault {cls.name} needs {each.name}.")
     _check(cls.name, given)
     return cls(**given)
 
 
 def _check(name: str, given: dict[str, Any]) -> None:
-    status, wait = given.get("status", 500), given.get("ms", 0)
-    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
-        raise BadFault(f"status of a {name} fault must be a number from 200 to 599.")
-    if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= 600_000:
-        raise BadFault(f"ms of a {name} fault must be a number from 0 to 600000.")
-    if not _are_headers(given.get("headers", {})):
-        raise BadFault(f"headers of a {name} fault must be an object of texts, each on one line.")
-    json.dumps(given.get("body"))
+    for field_name, is_good, shape in _SHAPES:
+        if field_name in given and not is_good(given[field_name]):
+            raise BadFault(f"{field_name} of the fault {name} must be {shape}.")
+
+
+def _is_status(value: Any) -> bool:
+    return type(value) is int and 200 <= value <= 599
+
+
+def _is_up_to(most: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) in (int, float) and 0 <= value <= most
 
 
 def _are_headers(value: Any) -> bool:
@@ -267,6 +348,21 @@ def _are_headers(value: Any) -> bool:
         for pair in value.items()
         for part in pair
     )
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+_SHAPES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("status", _is_status, "a number from 200 to 599"),
+    ("ms", _is_up_to(600_000), "a number from 0 to 600000"),
+    ("reset_in", _is_up_to(86_400), "a number of seconds from 0 to 86400"),
+    ("headers", _are_headers, "an object of texts, each on one line"),
+    ("after", lambda value: isinstance(value, bool), "true or false"),
+    ("set", lambda value: isinstance(value, dict), "an object of fields and their values"),
+    ("without", _are_names, "a list of fields' names"),
+)
 
 
 def _pattern_of(path: str) -> re.Pattern[str]:

@@ -81,6 +81,7 @@ class Grants:
         self._by_user: dict[int, list[Family]] = {}
         self.rotations = 0
         self.reuses = 0
+        self.refusals = 0
 
     # --- asking -------------------------------------------------------------------------------
 
@@ -109,10 +110,13 @@ class Grants:
 
     def has_live_grant(self, user_id: int) -> bool:
         """Whether some app is connected to this account."""
-        return any(not family.revoked for family in self._by_user.get(user_id, ()))
+        return bool(self._live_families(user_id))
 
     def live_count(self) -> int:
         return sum(not family.revoked for family in self.families.values())
+
+    def _live_families(self, user_id: int) -> list[Family]:
+        return [family for family in self._by_user.get(user_id, ()) if not family.revoked]
 
     # --- happening ----------------------------------------------------------------------------
 
@@ -127,14 +131,26 @@ class Grants:
         return code
 
     def grant(
-        self, user_id: int, scope: str, *, now: int, expires_in: int, code: str | None = None
+        self,
+        user_id: int,
+        scope: str,
+        *,
+        now: int,
+        expires_in: int,
+        code: str | None = None,
+        alone: bool = False,
     ) -> IssuedTokens:
-        """Begin a family; uses `code` up. A refresh token comes only with offline.access."""
+        """Begin a family; uses `code` up. A refresh token comes only with offline.access.
+
+        `alone` ends the user's older families, as X is reported to do with a second consent.
+        """
         issued = _new_tokens(scope, expires_in)
         event: Event = {"e": "grant", "family": len(self.families) + 1, "user": user_id}
         event |= {"scope": scope, **_token_fields(issued, now)}
         if code is not None:
             event["code"] = hash_of(code)
+        if alone:
+            event["ends"] = [family.number for family in self._live_families(user_id)]
         self._record(event)
         return issued
 
@@ -146,6 +162,7 @@ class Grants:
         hashed = hash_of(refresh_token)
         family = self._by_refresh.get(hashed)
         if family is None or family.revoked:
+            self._record({"e": "refused"})
             raise TokenInvalid
         if family.refresh_hash != hashed:
             self._record({"e": "revoked", "family": family.number, "reuse": True})
@@ -170,6 +187,8 @@ class Grants:
         )
 
     def apply_grant(self, event: Event) -> None:
+        for number in event.get("ends", ()):
+            self.families[number].revoked = True
         family = Family(event["family"], event["user"], event["scope"])
         self.families[family.number] = family
         self._by_user.setdefault(family.user_id, []).append(family)
@@ -187,7 +206,12 @@ class Grants:
             family.access_until.pop(event["access"], None)
             return
         family.revoked = True
-        self.reuses += bool(event.get("reuse"))
+        if event.get("reuse"):
+            self.reuses += 1
+            self.refusals += 1
+
+    def apply_refused(self, event: Event) -> None:
+        self.refusals += 1
 
     def _take_tokens(self, family: Family, event: Event) -> None:
         family.access_until[event["access"]] = event["until"]

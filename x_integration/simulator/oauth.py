@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from x_integration.simulator.calls import Call, Route
 from x_integration.simulator.grants import SCOPES, Code, IssuedTokens, TokenInvalid
 from x_integration.simulator.pages import views
-from x_integration.simulator.problems import Refusal, json_answer, oauth_error
+from x_integration.simulator.problems import Refusal, invalid_client, json_answer, oauth_error
 
 _ASKED = (
     "response_type",
@@ -138,7 +138,12 @@ def _exchange(call: Call) -> IssuedTokens:
             "Value passed for the redirect uri did not match the uri of the authorization code.",
         )
     return grants.grant(
-        known.user_id, known.scope, now=call.now, expires_in=settings.expires_in, code=code
+        known.user_id,
+        known.scope,
+        now=call.now,
+        expires_in=settings.expires_in,
+        code=code,
+        alone=settings.one_grant_per_user,
     )
 
 
@@ -172,7 +177,7 @@ def _check_client(call: Call) -> None:
         given = b""
     client = call.simulator.client
     if not hmac.compare_digest(given, f"{client.id}:{client.secret}".encode()):
-        raise oauth_error(401, "invalid_client", "Value passed for the client was invalid.")
+        raise invalid_client()
 
 
 def _required(call: Call, name: str) -> str:

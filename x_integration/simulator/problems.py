@@ -66,6 +66,11 @@ def too_many_requests() -> Refusal:
     return blank(429, "Too Many Requests")
 
 
+def invalid_client() -> Refusal:
+    """The token endpoint's 401: an app that X does not know, or a wrong secret."""
+    return oauth_error(401, "invalid_client", "Value passed for the client was invalid.")
+
+
 def invalid_request(
     message: str, parameters: dict[str, list[str]] | None = None, *, dialect: str
 ) -> Refusal:

@@ -209,7 +209,7 @@ class SimulatorProcess:
         return list(self.control("GET", f"/requests?since={since}"))
 
     def settings(self, **changes: Any) -> None:
-        """access_tier, expires_in, code_ttl_seconds, latency_ms, rate_limits."""
+        """access_tier, expires_in, code_ttl_seconds, latency_ms, rate_limits, one_grant_per_user."""
         self.control("PATCH", "/settings", changes)
 
     def fault(self, kind: str, method: str, path: str, **fields: Any) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Settings:
     code_ttl_seconds: float = 30
     latency_ms: float = 0
     rate_limits: dict[str, int] = field(default_factory=dict)
+    one_grant_per_user: bool = False
 
     def limit_for(self, endpoint: str) -> int:
         """Requests per window: the endpoint's own number, else "*", else X's."""
@@ -57,6 +58,7 @@ class Settings:
             "code_ttl_seconds": _positive,
             "latency_ms": _not_negative,
             "rate_limits": _rate_limits,
+            "one_grant_per_user": _flag,
         }
         unknown = sorted(set(changes) - set(takers))
         if unknown:
@@ -95,6 +97,12 @@ def _not_negative(name: str, value: Any) -> int | float:
     if _number(name, value) < 0:
         raise BadSetting(f"{name} must not be below 0.")
     return _number(name, value)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise BadSetting(f"{name} must be true or false.")
+    return value
 
 
 def _rate_limits(name: str, value: Any) -> dict[str, int]:

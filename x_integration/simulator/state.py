@@ -30,6 +30,7 @@ class State:
             "grant": self.grants.apply_grant,
             "rotated": self.grants.apply_rotated,
             "revoked": self.grants.apply_revoked,
+            "refused": self.grants.apply_refused,
         }
         self._replay()
 

@@ -25,12 +25,14 @@ class Caller:
     def id(self) -> str:
         return self.tokens.user_id
 
-    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+    def call(
+        self, method: str, path: str, *, timeout: float = 10, **options: Any
+    ) -> requests.Response:
         return requests.request(
             method,
             self.simulator.base_url + path,
             headers=self.tokens.headers,
-            timeout=10,
+            timeout=timeout,
             **options,
         )
 

@@ -119,6 +119,7 @@ def test_a_reset_brings_the_defaults_back(simulator, brand):
         ("PATCH", "/settings", {"rate_limits": {"GET /nowhere": 1}}),
         ("PATCH", "/settings", {"rate_limits": {"*": -1}}),
         ("PATCH", "/settings", {"expires_in": 1.5}),
+        ("PATCH", "/settings", {"one_grant_per_user": "yes"}),
         ("PATCH", "/settings", {"latency_ms": float("nan")}),
         ("PATCH", "/settings", {"code_ttl_seconds": float("inf")}),
         ("POST", "/users", {"username": "lia", "protected": "false"}),

@@ -5,11 +5,18 @@ import time
 import pytest
 import requests
 
+from tests.x_integration.simulator.caller import code_for, exchange, refresh
 from x_integration.simulator.process import SimulatorFailed
+
+TOKEN = "/2/oauth2/token"
 
 
 def said(simulator):
     return [post["text"] for post in simulator.posts(source="api")]
+
+
+def rotations(simulator):
+    return simulator.overview()["refresh_rotations"]
 
 
 def test_a_status_takes_the_place_of_the_work(simulator, brand):
@@ -52,10 +59,106 @@ def test_a_delay_comes_before_the_work(simulator, brand):
     assert time.monotonic() - begun >= 0.3
 
 
+def test_a_slow_answer_was_work_while_the_caller_waits(simulator, brand):
+    simulator.fault("slow_answer", "POST", "/2/tweets", ms=600)
+    with pytest.raises(requests.ReadTimeout):
+        brand.call("POST", "/2/tweets", json={"text": "hello"}, timeout=0.2)
+    assert said(simulator) == ["hello"]
+
+
+def test_a_slow_answer_arrives_after_its_wait(simulator, brand):
+    simulator.fault("slow_answer", "POST", TOKEN, ms=300)
+    begun = time.monotonic()
+    assert refresh(simulator, brand.tokens.refresh_token).status_code == 200
+    assert time.monotonic() - begun >= 0.3
+
+
 def test_html_is_no_json(simulator, brand):
     simulator.fault("html", "GET", "/2/users/me")
     answer = brand.get("/2/users/me")
     assert (answer.status_code, answer.headers["Content-Type"][:9]) == (503, "text/html")
+
+
+def test_html_comes_in_place_of_the_work(simulator, brand):
+    simulator.fault("html", "POST", TOKEN)
+    refresh(simulator, brand.tokens.refresh_token)
+    assert rotations(simulator) == 0
+
+
+def test_html_can_come_after_the_work(simulator, brand):
+    simulator.fault("html", "POST", TOKEN, after=True, status=502)
+    answer = refresh(simulator, brand.tokens.refresh_token)
+    assert (answer.status_code, answer.headers["Content-Type"][:9]) == (502, "text/html")
+    assert rotations(simulator) == 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "name", "told"),
+    [
+        ({"without": ["refresh_token"]}, "refresh_token", None),
+        ({"set": {"refresh_token": ""}}, "refresh_token", ""),
+        ({"set": {"expires_in": "7200"}}, "expires_in", "7200"),
+    ],
+)
+def test_an_edited_answer_hides_work_that_was_done(simulator, brand, edit, name, told):
+    simulator.fault("edit_answer", "POST", TOKEN, **edit)
+    answer = refresh(simulator, brand.tokens.refresh_token)
+    assert (answer.status_code, answer.json().get(name)) == (200, told)
+    assert rotations(simulator) == 1
+
+
+def test_an_edit_leaves_the_other_fields_alone(simulator, brand):
+    simulator.fault("edit_answer", "POST", TOKEN, without=["refresh_token"])
+    answer = exchange(simulator, code_for(simulator, "brand")).json()
+    assert sorted(answer) == ["access_token", "expires_in", "scope", "token_type"]
+
+
+def test_a_refusal_passes_unedited(simulator):
+    simulator.fault("edit_answer", "POST", TOKEN, set={"error": "other"})
+    assert refresh(simulator, "unknown").json()["error"] == "invalid_request"
+
+
+def test_a_page_passes_unedited(simulator, brand):
+    simulator.fault("edit_answer", "GET", "/brand", set={"a": 1})
+    page = requests.get(f"{simulator.base_url}/brand", timeout=10)
+    assert page.text.startswith("<!DOCTYPE html>")
+
+
+def test_unauthorized_is_xs_own_401_and_nothing_was_done(simulator, brand):
+    simulator.fault("unauthorized", "POST", "/2/tweets")
+    answer, blank = brand.post("hello"), "about:blank"
+    told = {"title": "Unauthorized", "detail": "Unauthorized", "type": blank, "status": 401}
+    assert (answer.status_code, answer.json()) == (401, told)
+    assert said(simulator) == []
+
+
+def test_unauthorized_at_the_token_endpoint_is_invalid_client(simulator, brand):
+    simulator.fault("unauthorized", "POST", TOKEN)
+    answer = refresh(simulator, brand.tokens.refresh_token)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    assert rotations(simulator) == 0
+
+
+def test_everybody_can_be_unauthorized(simulator, brand, fan):
+    simulator.fault("unauthorized", "*", "/2/.*", times=None)
+    assert [caller.get("/2/users/me").status_code for caller in (brand, fan)] == [401, 401]
+    assert refresh(simulator, fan.tokens.refresh_token).status_code == 401
+
+
+def test_rate_limited_says_when_the_window_ends(simulator, brand):
+    simulator.fault("rate_limited", "POST", "/2/tweets", reset_in=60)
+    answer = brand.post("hello")
+    assert (answer.status_code, answer.json()["title"]) == (429, "Too Many Requests")
+    assert int(answer.headers["x-rate-limit-limit"]) > 0
+    assert answer.headers["x-rate-limit-remaining"] == "0"
+    assert int(answer.headers["x-rate-limit-reset"]) == pytest.approx(time.time() + 60, abs=5)
+
+
+def test_rate_limited_ends_in_a_quarter_of_an_hour_unless_told(simulator, brand):
+    simulator.fault("rate_limited", "POST", TOKEN)
+    answer = refresh(simulator, brand.tokens.refresh_token)
+    assert int(answer.headers["x-rate-limit-reset"]) == pytest.approx(time.time() + 900, abs=5)
+    assert rotations(simulator) == 0
 
 
 def test_a_truncated_answer_is_half_of_its_json(simulator, brand):
@@ -121,6 +224,15 @@ def test_the_request_log_names_the_fault_and_keeps_the_silence(simulator, brand)
         {"kind": "delay", "method": "GET", "path": "/", "ms": "long"},
         {"kind": "status", "method": "GET", "path": "/", "status": 42},
         {"kind": "status", "method": "GET", "path": "/", "status": 500, "headers": {"a": "b\nc"}},
+        {"kind": "slow_answer", "method": "GET", "path": "/"},
+        {"kind": "slow_answer", "method": "GET", "path": "/", "ms": -1},
+        {"kind": "edit_answer", "method": "GET", "path": "/", "set": ["a"]},
+        {"kind": "edit_answer", "method": "GET", "path": "/", "without": "refresh_token"},
+        {"kind": "edit_answer", "method": "GET", "path": "/", "without": [1]},
+        {"kind": "unauthorized", "method": "GET", "path": "/", "status": 401},
+        {"kind": "rate_limited", "method": "GET", "path": "/", "reset_in": "900"},
+        {"kind": "rate_limited", "method": "GET", "path": "/", "reset_in": True},
+        {"kind": "html", "method": "GET", "path": "/", "after": 1},
         {"kind": "drop", "method": "GET"},
         {"kind": "drop", "method": "GET", "path": "("},
         {"kind": "drop", "method": "GET", "path": "/", "times": 0},

@@ -30,6 +30,25 @@ def test_a_spent_refresh_token_stays_spent_after_a_kill(own_simulator):
         assert own_simulator.overview()["refresh_reuses"] == 1
 
 
+def test_a_grant_that_a_newer_one_ended_stays_ended_after_a_kill(own_simulator):
+    with own_simulator:
+        own_simulator.settings(one_grant_per_user=True)
+        first, second = own_simulator.connect("brand"), own_simulator.connect("brand")
+        restarted_after_kill(own_simulator)
+        assert own_simulator.overview()["grants_live"] == 1
+        assert refresh(own_simulator, first.refresh_token).status_code == 400
+        assert refresh(own_simulator, second.refresh_token).status_code == 200
+
+
+def test_refused_refreshes_are_remembered_after_a_kill(own_simulator):
+    with own_simulator:
+        brand = own_simulator.connect("brand")
+        for token in ("unknown", brand.refresh_token, brand.refresh_token):
+            refresh(own_simulator, token)
+        restarted_after_kill(own_simulator)
+        assert own_simulator.overview()["refresh_refusals"] == 2
+
+
 def test_a_duplicate_is_remembered_after_a_kill(own_simulator):
     with own_simulator:
         brand = Caller(own_simulator, own_simulator.connect("brand"))

@@ -210,3 +210,32 @@ def test_an_expired_access_token_is_unauthorized(simulator):
 def test_the_life_of_access_tokens_can_be_shortened(simulator, code):
     simulator.settings(expires_in=5)
     assert exchange(simulator, code).json()["expires_in"] == 5
+
+
+def test_a_new_grant_ends_the_users_older_ones_where_one_is_allowed(simulator, brand, fan):
+    simulator.settings(one_grant_per_user=True)
+    exchange(simulator, code_for(simulator, "brand"))
+    assert brand.get("/2/users/me").status_code == 401
+    assert refresh(simulator, brand.tokens.refresh_token).json() == DEAD_TOKEN
+    assert fan.get("/2/users/me").status_code == 200
+
+
+def test_a_grant_from_the_control_door_ends_the_older_ones_too(simulator, brand):
+    simulator.settings(one_grant_per_user=True)
+    second = Caller(simulator, simulator.connect("brand"))
+    assert [caller.get("/2/users/me").status_code for caller in (brand, second)] == [401, 200]
+
+
+def test_a_grant_that_a_newer_one_ended_is_no_reuse(simulator, brand):
+    simulator.settings(one_grant_per_user=True)
+    second = simulator.connect("brand")
+    refresh(simulator, brand.tokens.refresh_token)
+    assert simulator.overview()["refresh_reuses"] == 0
+    assert refresh(simulator, second.refresh_token).status_code == 200
+
+
+def test_refused_refreshes_are_counted(simulator, brand):
+    refresh(simulator, "unknown")
+    for _ in range(3):  # rotated, reused, and then dead
+        refresh(simulator, brand.tokens.refresh_token)
+    assert simulator.overview()["refresh_refusals"] == 3
