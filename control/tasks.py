@@ -7,6 +7,7 @@ from revfirst.batch import run_batch
 from revfirst.tasks import Schedule, task
 from workspaces.actors import Actor
 from x_integration.client import XClient
+from x_integration.services import forget_old_states
 
 SCHEDULES = {
     "control.beat": Schedule("control.tasks.beat", minutes=1),
@@ -42,5 +43,7 @@ def cycle() -> str:
 
 @task
 def purge() -> str:
-    """Forget the task engine's old successes."""
-    return f"{services.purge_task_results(now=timezone.now())} removed"
+    """Forget the task engine's old successes, and attempts to connect that ended long ago."""
+    now = timezone.now()
+    results, states = services.purge_task_results(now=now), forget_old_states(now=now)
+    return f"{results} results and {states} attempts to connect removed"

@@ -124,6 +124,31 @@ class SystemHold(models.Model):
         return f"{self.kind}: {self.reason}"
 
 
+class Alarm(models.Model):
+    """Something that a person has to look at; open until it is over. `workspace` is None for all."""
+
+    kind = models.SlugField(max_length=40)
+    workspace = models.ForeignKey(
+        Workspace, models.CASCADE, null=True, blank=True, related_name="alarms"
+    )
+    detail = models.CharField(max_length=200)
+    raised_at = models.DateTimeField()
+    over_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "workspace"],
+                condition=Q(over_at=None),
+                nulls_distinct=False,
+                name="alarm_open_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.detail}"
+
+
 class AuditChain(models.Model):
     """The head of one hash chain: one row per workspace, one for the system; made on demand."""
 

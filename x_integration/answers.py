@@ -58,7 +58,7 @@ class Problem:
             words=storable_text(words)[:5000],
             is_problem=bool(said) and bool(words or said.get("type")),
             numbers=frozenset(each["code"] for each in nested if type(each.get("code")) is int),
-            reset_at=_reset_at(headers),
+            reset_at=reset_at(headers),
         )
 
     def says(self, *phrases: str) -> bool:
@@ -117,7 +117,7 @@ def _says(problem: Problem) -> str:
     return f"X answered {problem.status}: {problem.words[:300] or 'nothing that can be read'}"
 
 
-def _reset_at(headers: Mapping[str, str]) -> datetime | None:
+def reset_at(headers: Mapping[str, str]) -> datetime | None:
     reset = headers.get("x-rate-limit-reset", "")
     return (
         datetime.fromtimestamp(int(reset), UTC) if reset.isdecimal() and len(reset) < 12 else None

@@ -24,7 +24,12 @@ def _workspace(request: Request, workspace_id: UUID) -> tuple[Workspace, User]:
     user = request.user
     if not isinstance(user, User):
         raise WorkspaceNotFound
-    workspace = Workspace.objects.visible_to(user).filter(pk=workspace_id).first()
+    workspace = (
+        Workspace.objects.visible_to(user)
+        .select_related("x_account")
+        .filter(pk=workspace_id)
+        .first()
+    )
     if workspace is None:
         raise WorkspaceNotFound
     return workspace, user
@@ -82,7 +87,7 @@ class Status(APIView):
     def get(self, request: Request, workspace_id: UUID) -> Response:
         """How it stands with the account, field by field, and no token."""
         workspace, _ = _workspace(request, workspace_id)
-        account = XAccount.objects.filter(workspace=workspace).first()
+        account = getattr(workspace, "x_account", None)
         return Response(account_status(workspace, account, now=timezone.now()))
 
 
@@ -112,7 +117,7 @@ def account_status(
         "connected": account.connected(now),
         "connected_reason": reason,
         "access_token_valid": account.access_token_valid(now),
-        "is_expired": account.expires_at is not None and account.expires_at <= now,
+        "is_expired": account.is_expired(now),
         "can_auto_refresh": account.can_auto_refresh,
         "has_refresh_token": account.refresh_token is not None,
         "token_type": account.token_type if account.access_token else None,

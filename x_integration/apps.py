@@ -10,7 +10,8 @@ class XIntegrationConfig(AppConfig):
     verbose_name = "X integration"
 
     def ready(self) -> None:
-        """Register the counter of token renewals."""
+        """Register the counter of token renewals, and the checks."""
         from workspaces.counters import Tally, register
+        from x_integration import checks  # noqa: F401
 
         register(Tally("x_token_refresh_total", "token.refresh", labels={"outcome": "outcome"}))

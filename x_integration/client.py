@@ -20,13 +20,15 @@ from django.conf import settings
 
 from revfirst.db import outside_transaction
 from revfirst.storable import storable_text
-from x_integration.answers import Problem, write_error
+from x_integration.answers import Problem, reset_at, write_error
 from x_integration.errors import (
     ConnectFailed,
+    XClientRefused,
     XGrantRefused,
     XNotSent,
     XOutcomeUnknown,
     XReadFailed,
+    XTokenUnspent,
     XUnauthorized,
 )
 from x_integration.payloads import FIELDS, Page, is_id, parse_page
@@ -137,19 +139,16 @@ class XClient:
         return _token_pair(answer)
 
     def refresh_token(self, refresh_token: str) -> TokenPair:
-        """Rotate the tokens. Raises XGrantRefused (dead grant) or XReadFailed (outcome unknown).
+        """Rotate the tokens.
 
-        X says `invalid_request` for a dead grant and for a bad request alike, so the error and its
-        description are read together (docs/X-API.md, Connecting).
+        Raises XGrantRefused (dead grant), XTokenUnspent (certainly not renewed; XClientRefused when
+        our own credentials are wrong) or XReadFailed (nobody knows whether the token is spent).
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         answer = self._token_call(settings.X_TOKEN_URL, form)
-        if answer.status == 200:
+        if 200 <= answer.status < 300:
             return _token_pair(answer)
-        said = _oauth_error(answer, form)
-        if answer.status == 400 and ("invalid_grant" in said or "token was invalid" in said):
-            raise XGrantRefused(f"X refused the refresh token ({said}).")
-        raise XReadFailed(f"X did not renew the tokens ({said}).", code=f"x_token_{answer.status}")
+        raise _refresh_error(answer, form)
 
     def revoke_token(self, token: str) -> None:
         """Tell X that the token is no longer used. Raises XReadFailed."""
@@ -186,9 +185,12 @@ class XClient:
     def _token_call(self, url: str, form: dict[str, str]) -> Answer:
         outside_transaction()
         basic = (settings.X_CLIENT_ID, settings.X_CLIENT_SECRET)
+        flight = Flight(time.monotonic() + TOTAL_SECONDS)
         try:
-            return self._send("POST", url, data=form, auth=basic)
+            return self._send("POST", url, data=form, auth=basic, flight=flight)
         except requests.RequestException as error:
+            if flight.unsent:
+                raise XTokenUnspent("X could not be reached.", code="x_unreachable") from None
             raise XReadFailed(
                 f"X's token endpoint did not answer ({type(error).__name__}).", code="x_token_lost"
             ) from None
@@ -238,6 +240,26 @@ def _lost_write(error: requests.RequestException, flight: Flight) -> XNotSent | 
     if flight.unsent:
         return XNotSent("X could not be reached.", code="x_unreachable")
     return XOutcomeUnknown(f"The answer was lost ({type(error).__name__}).", code="x_answer_lost")
+
+
+def _refresh_error(answer: Answer, form: Mapping[str, str]) -> XGrantRefused | XReadFailed:
+    """What an answer that renewed nothing means (docs/X-API.md, Connecting).
+
+    X says `invalid_request` for a dead grant and for a bad request alike, so the error and its
+    description are read together.
+    """
+    status, said = answer.status, _oauth_error(answer, form)
+    body = answer.json if isinstance(answer.json, dict) else {}
+    error, words = str(body.get("error")), str(body.get("error_description")).lower()
+    dead = error == "invalid_grant" or (error == "invalid_request" and "token was invalid" in words)
+    if status == 400 and dead:
+        return XGrantRefused(f"X refused the refresh token ({said}).")
+    if status == 401 or error in ("invalid_client", "unauthorized_client"):
+        return XClientRefused(f"X did not accept our client credentials ({said}).")
+    code, sentence = f"x_token_{status}", f"X did not renew the tokens ({said})."
+    if 400 <= status < 500 and status != 408:
+        return XTokenUnspent(sentence, code=code, retry_at=reset_at(answer.headers))
+    return XReadFailed(sentence, code=code)
 
 
 def _token_pair(answer: Answer) -> TokenPair:

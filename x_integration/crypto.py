@@ -34,6 +34,14 @@ class Secret:
         except InvalidToken:
             raise Undecryptable from None
 
+    def is_sealed_anew(self) -> bool:
+        """Whether the first key of the ring opens it: nothing is left to rotate."""
+        try:
+            Fernet(settings.TOKEN_ENCRYPTION_KEYS[0]).decrypt(self.ciphertext.encode())
+        except InvalidToken:
+            return False
+        return True
+
     def opens(self) -> bool:
         """Whether a key of the ring fits."""
         try:
@@ -72,9 +80,19 @@ class SecretField(_TextField):
 
 
 def keyed_hash(plain: str) -> str:
-    """HMAC-SHA-256 in hex, keyed by the last (oldest) key, which a rotation keeps until the end."""
-    key = settings.TOKEN_ENCRYPTION_KEYS[-1].encode()
-    return hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()
+    """HMAC-SHA-256 in hex, keyed by the first key: it tells a token again without reading it."""
+    return _hmac(settings.TOKEN_ENCRYPTION_KEYS[0], plain)
+
+
+def hash_matches(plain: str, stored: str) -> bool:
+    """Whether `stored` is the keyed hash of `plain`, under whichever key of the ring it was made."""
+    return any(
+        hmac.compare_digest(_hmac(key, plain), stored) for key in settings.TOKEN_ENCRYPTION_KEYS
+    )
+
+
+def _hmac(key: str, plain: str) -> str:
+    return hmac.new(key.encode(), plain.encode(), hashlib.sha256).hexdigest()
 
 
 @lru_cache(maxsize=4)

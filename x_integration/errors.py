@@ -54,6 +54,25 @@ class XReadFailed(Unavailable):
     code = "x_read_failed"
 
 
+class XTokenUnspent(XReadFailed):
+    """X certainly did not renew: the refresh token is as good as before."""
+
+    code = "x_token_unspent"
+
+    def __init__(
+        self, message: str = "", *, code: str | None = None, retry_at: datetime | None = None
+    ) -> None:
+        """`retry_at` is UTC, from X's header."""
+        super().__init__(message, code=code)
+        self.retry_at = retry_at
+
+
+class XClientRefused(XTokenUnspent):
+    """X does not accept our own client id and secret: no account is to blame."""
+
+    code = "x_client_refused"
+
+
 class XGrantRefused(Refused):
     """X no longer accepts this refresh token: the account must be connected again."""
 

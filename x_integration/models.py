@@ -19,7 +19,9 @@ class XAccount(models.Model):
     """One account on X per workspace, with its encrypted tokens.
 
     X's refresh tokens are single-use and rotate (docs/X-API.md, Connecting): `token_version` grows with
-    every stored pair, and whoever renews holds the lease `refresh_leased_until`.
+    every stored pair, and whoever renews holds the lease `refresh_leased_until`. After a renewal that
+    brought nothing, `refresh_not_before` says when to try again; `access_token_rejected_at` is when X
+    answered 401 to the stored token, and `reauthorization_required_at` when it refused to renew it.
     """
 
     PUBLISH_SCOPE = "tweet.write"
@@ -40,6 +42,10 @@ class XAccount(models.Model):
     refresh_leased_until = models.DateTimeField(null=True)
     last_refresh_at = models.DateTimeField(null=True)
     last_refresh_error = models.CharField(max_length=60, blank=True)
+    refresh_failures = models.PositiveSmallIntegerField(default=0, editable=False)
+    refresh_not_before = models.DateTimeField(null=True, editable=False)
+    noted_skip = models.CharField(max_length=40, blank=True, editable=False)
+    access_token_rejected_at = models.DateTimeField(null=True)
     reauthorization_required_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField()
@@ -64,6 +70,13 @@ class XAccount(models.Model):
                 name="x_account_hold_has_reason",
             ),
         ]
+        indexes = [
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(revoked_at=None, reauthorization_required_at=None),
+                name="x_account_renewable",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"@{self.username}"
@@ -74,24 +87,50 @@ class XAccount(models.Model):
         return self.PUBLISH_SCOPE in self.scope.split()
 
     def access_token_valid(self, now: datetime) -> bool:
-        """Whether the stored access token is readable and not expired."""
+        """Whether the stored access token is readable, not expired, and not one that X rejected."""
         return (
             self.access_token is not None
+            and self.access_token_rejected_at is None
             and self.expires_at is not None
             and self.expires_at > now
             and self.access_token.opens()
         )
 
+    def is_expired(self, now: datetime) -> bool:
+        """Whether the access token's life is known to be over."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def holds(self, access_token: str) -> bool:
+        """Whether this is the access token that is stored."""
+        stored = self.access_token
+        return stored is not None and stored.opens() and stored.open() == access_token
+
     @property
     def can_auto_refresh(self) -> bool:
         """Whether the worker can renew the tokens by itself."""
+        return settings.X_AUTO_REFRESH_ENABLED and self.can_refresh
+
+    @property
+    def can_refresh(self) -> bool:
+        """Whether there is a refresh token that X may take, as far as is known."""
         return (
-            settings.X_AUTO_REFRESH_ENABLED
-            and self.refresh_token is not None
+            self.refresh_token is not None
             and self.reauthorization_required_at is None
             and self.revoked_at is None
             and self.refresh_token.opens()
         )
+
+    @property
+    def must_reconnect(self) -> bool:
+        """Whether X refused to renew, or a stored token cannot be read any more."""
+        stored = [token for token in (self.access_token, self.refresh_token) if token]
+        return self.reauthorization_required_at is not None or not all(
+            token.opens() for token in stored
+        )
+
+    def renewal_is_leased(self, now: datetime) -> bool:
+        """Whether somebody is renewing the tokens at this moment."""
+        return self.refresh_leased_until is not None and self.refresh_leased_until > now
 
     def connected(self, now: datetime) -> bool:
         """Not revoked, and a token is there or can be had."""
@@ -107,19 +146,19 @@ class XAccount(models.Model):
         )
 
     def connected_reason(self, now: datetime) -> str:
-        """The first reason that holds, the gravest first: one word for why it can or cannot publish."""
+        """The first reason that holds, in the order of the interface: why it can or cannot publish."""
         if self.revoked_at is not None:
             return "revoked"
         if self.access_token_valid(now):
             return "access_token_valid"
         if self.can_auto_refresh:
-            had_one = self.access_token is not None
-            return "expired_but_auto_refresh_available" if had_one else "auto_refresh_available"
-        if self.reauthorization_required_at is not None:
+            expired = self.access_token is not None and self.is_expired(now)
+            return "expired_but_auto_refresh_available" if expired else "auto_refresh_available"
+        if self.must_reconnect:
             return "reauthorization_required"
-        if self.access_token is None or not self.access_token.opens():
-            return "access_token_unavailable"
-        return "access_token_expired"
+        if self.access_token is not None and self.is_expired(now):
+            return "access_token_expired"
+        return "access_token_unavailable"  # there is none, or X rejected it
 
 
 class OAuthState(models.Model):

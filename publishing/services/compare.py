@@ -1,7 +1,7 @@
 """Three legs that must agree: the counters, the audit log, and what stands on X."""
 
 from collections import Counter as Counts
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db.models.fields.json import KT
@@ -10,12 +10,13 @@ from django.utils import timezone
 from publishing.models import PublishAttempt
 from publishing.states import Outcome
 from workspaces import counters
+from workspaces.actors import Actor
 from workspaces.models import AuditEvent, Counter, Workspace
 from workspaces.snapshots import one_snapshot
 from x_integration.client import XClient
 from x_integration.models import XAccount
 from x_integration.payloads import Post, normalised
-from x_integration.services import require_workspace_x_access_token
+from x_integration.services import with_access_token
 
 # X names the client that made a post, where it names one at all (its document calls the field
 # deprecated); these are the clients that people use.
@@ -134,11 +135,14 @@ def _confirmed_ids(workspace: Workspace) -> set[str]:
     return set(events.annotate(post=KT("data__x_post_id")).values_list("post", flat=True))
 
 
-def _own_posts(workspace: Workspace, x: XClient) -> Iterator[Post]:
+def _own_posts(workspace: Workspace, x: XClient) -> list[Post]:
     """What the account posted since it was first connected, by whomever it was sent."""
     account = XAccount.objects.get(workspace=workspace)
     since = AuditEvent.objects.filter(chain=str(workspace.pk), type="account.connect")
     first = since.order_by("seq").values_list("at", flat=True).first() or account.connected_at
-    token = require_workspace_x_access_token(workspace, now=timezone.now(), x=x)
-    for page in x.timeline(account.x_user_id, access_token=token, start_time=first):
-        yield from page.posts
+
+    def read(token: str) -> list[Post]:
+        pages = x.timeline(account.x_user_id, access_token=token, start_time=first)
+        return [post for page in pages for post in page.posts]
+
+    return with_access_token(workspace, read, x=x, actor=Actor.command(), now=timezone.now())

@@ -22,8 +22,9 @@ from x_integration.errors import XNotSent, XOutcomeUnknown, XRejected, XUnauthor
 from x_integration.models import XAccount
 from x_integration.services import (
     get_workspace_x_access_token,
+    give_up_after_unauthorized,
     hold_account,
-    refresh_workspace_x_tokens,
+    token_after_unauthorized,
 )
 
 Clock = Callable[[], datetime]
@@ -40,23 +41,22 @@ def publish_item(item_id: int, *, x: XClient, actor: Actor, clock: Clock) -> Non
     workspace, patience = Workspace.objects.filter(items__pk=item_id).first(), Patience()
     if workspace is None:
         return
-    send = partial(_send, item_id, workspace, patience=patience, x=x, actor=actor, clock=clock)
-    if send() != _UNAUTHORIZED or not patience.left():
+    send = partial(_send, item_id, patience=patience, x=x, actor=actor, clock=clock)
+    token = get_workspace_x_access_token(workspace, now=clock(), x=x, wait=False)
+    if send(token) != _UNAUTHORIZED or not patience.left():
         return
-    renewal = refresh_workspace_x_tokens(workspace, now=clock(), x=x)
-    if renewal == "refused":
-        _hold(workspace, _UNAUTHORIZED, actor=actor, now=clock())
-    if renewal != "success":
+    fresh = token_after_unauthorized(workspace, token or "", x=x, actor=actor, now=clock())
+    if fresh is None:
         return
     released = QueueItem.objects.filter(pk=item_id, state=State.APPROVED, last_error=_UNAUTHORIZED)
     released.update(not_before=None)
-    if send() == _UNAUTHORIZED:
-        _hold(workspace, _UNAUTHORIZED, actor=actor, now=clock())
+    if send(fresh) == _UNAUTHORIZED:
+        give_up_after_unauthorized(workspace, fresh, actor=actor, now=clock())
 
 
 def _send(
     item_id: int,
-    workspace: Workspace,
+    token: str | None,
     *,
     patience: Patience,
     x: XClient,
@@ -67,7 +67,6 @@ def _send(
 
     When getting the token took long, the item is left for the next round: the call could be cut off.
     """
-    token = get_workspace_x_access_token(workspace, now=clock(), x=x)
     if token is None:
         now = clock()
         block_item(item_id, Block("account_not_ready", now + ASK_AGAIN), actor=actor, now=now)

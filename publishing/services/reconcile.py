@@ -23,7 +23,7 @@ from x_integration.client import XClient
 from x_integration.errors import NoAccessToken
 from x_integration.models import XAccount
 from x_integration.payloads import Post, normalised
-from x_integration.services import require_workspace_x_access_token
+from x_integration.services import with_access_token
 
 STRANDED_AFTER = timedelta(seconds=120)
 _CLOCK_SKEW = timedelta(seconds=60)
@@ -125,7 +125,7 @@ def look_for_attempt(
     False when it was not found, None when nobody could look or somebody else settled it first.
     """
     try:
-        post = _find(attempt, x=x, now=now)
+        post = _find(attempt, x=x, actor=actor, now=now)
     except RevFirstError:
         note_look(attempt, found_nothing=False, now=now)
         return None
@@ -141,7 +141,7 @@ def look_for_attempt(
     return True
 
 
-def _find(attempt: PublishAttempt, *, x: XClient, now: datetime) -> Post | None:
+def _find(attempt: PublishAttempt, *, x: XClient, actor: Actor, now: datetime) -> Post | None:
     """The post on our timeline with the same target and text, made since the first try began.
 
     A post that already belongs to another item is not it. Raises XReadFailed, XUnauthorized,
@@ -152,18 +152,20 @@ def _find(attempt: PublishAttempt, *, x: XClient, now: datetime) -> Post | None:
     account = XAccount.objects.filter(workspace=workspace).first()
     if account is None or account.x_user_id != wanted["account"]:
         raise NoAccessToken("The account that posted is not connected.", code="another_account")
-    token = require_workspace_x_access_token(workspace, now=now, x=x)
     first = attempt.item.attempts.aggregate(first=Min("started_at"))["first"]
-    pages = patience.each(
-        x.timeline(account.x_user_id, access_token=token, start_time=first - _CLOCK_SKEW)
-    )
     text, target = normalised(wanted["text"]), wanted["target"] or ""
-    matches = [
-        post
-        for page in pages
-        for post in page.posts
-        if post.replied_to == target and normalised(post.text) == text
-    ]
+
+    def look(token: str) -> list[Post]:
+        start = first - _CLOCK_SKEW
+        pages = x.timeline(account.x_user_id, access_token=token, start_time=start)
+        return [
+            post
+            for page in patience.each(pages)
+            for post in page.posts
+            if post.replied_to == target and normalised(post.text) == text
+        ]
+
+    matches = with_access_token(workspace, look, x=x, actor=actor, now=now)
     taken = set(
         workspace.items.filter(x_post_id__in=[post.id for post in matches]).values_list(
             "x_post_id", flat=True

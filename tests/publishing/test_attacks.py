@@ -119,7 +119,7 @@ def test_a_look_and_a_slow_confirm_at_once_do_not_block_each_other(x, monkeypatc
     assert (item.state, item.needs_person, attempts(item)) == ("published", False, ["succeeded"])
 
 
-def test_a_grant_that_x_refuses_to_renew_after_a_401_holds_the_account(x):
+def test_a_grant_that_x_refuses_to_renew_after_a_401_is_not_tried_again(x):
     item = x.approved(x.connected())
     x.fault("status", status=401, times=50)
     dead = {
@@ -130,7 +130,9 @@ def test_a_grant_that_x_refuses_to_renew_after_a_401_holds_the_account(x):
     for _ in range(3):
         QueueItem.objects.update(not_before=None)
         x.publish(item)
-    assert XAccount.objects.get().held_reason == "x_unauthorized"
+    assert XAccount.objects.get().connected_reason(timezone.now()) == "reauthorization_required"
+    item.refresh_from_db()
+    assert (item.state, item.blocked_reason) == ("approved", "account_not_ready")
     assert len(x.calls("POST", "/2/tweets")) == 1
 
 

@@ -3,11 +3,18 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from tests.x_integration.peers import answer, says
 from tests.x_integration.simulator.caller import VERIFIER, code_for
 from x_integration.client import XClient
-from x_integration.errors import ConnectFailed, XGrantRefused, XReadFailed
+from x_integration.errors import (
+    ConnectFailed,
+    XClientRefused,
+    XGrantRefused,
+    XReadFailed,
+    XTokenUnspent,
+)
 
 TOKEN, REVOKE = "/2/oauth2/token", "/2/oauth2/revoke"
 CANARY = "canary-4f1d8c"
@@ -124,19 +131,37 @@ DEAD = {
     "RFC 6749": ("invalid_grant", "The grant is over."),
     "RFC 6749, silent": ("invalid_grant", None),
 }
-UNTOLD = {
-    "a bad request": (400, {"error": "invalid_request", "error_description": "Missing [x]."}),
+DEAD_WORDS = {
+    "error": "invalid_grant",
+    "error_description": "Value passed for the token was invalid.",
+}
+OURS = {
     "our client": (401, {"error": "invalid_client", "error_description": "No."}),
     "our header": (401, {"error": "unauthorized_client"}),
-    "a dead grant's words with another status": (
-        503,
-        {"error": "invalid_grant", "error_description": "Value passed for the token was invalid."},
+    "a 401 that says nothing": (401, None),
+    "a dead grant's words with a 401": (401, DEAD_WORDS),
+    "our client with a 400": (400, {"error": "invalid_client"}),
+    "our app with a dead grant's words": (400, DEAD_WORDS | {"error": "unauthorized_client"}),
+}
+UNSPENT = {
+    "a bad request": (400, {"error": "invalid_request", "error_description": "Missing [x]."}),
+    "a code's words": (
+        400,
+        {
+            "error": "invalid_request",
+            "error_description": "Value passed for the authorization code was invalid.",
+        },
     ),
     "too many": (429, {"title": "Too Many Requests"}),
+    "forbidden": (403, None),
     "an empty 400": (400, None),
-    "an empty 500": (500, None),
-    "a redirect": (302, None),
     "a list": (400, ["invalid_grant"]),
+}
+UNTOLD = {
+    "a dead grant's words with another status": (503, DEAD_WORDS),
+    "an empty 500": (500, None),
+    "a time-out at X": (408, None),
+    "a redirect": (302, None),
 }
 
 
@@ -149,14 +174,47 @@ def test_a_dead_grant_is_told_by_error_and_words(voice, name):
         voice.client.refresh_token("old")
 
 
-@pytest.mark.parametrize("name", UNTOLD)
-def test_what_is_no_dead_grant_is_an_unknown_outcome(voice, name):
-    status, body = UNTOLD[name]
+def refused_with(voice, answers, name):
+    """What a renewal raises for an answer."""
+    status, body = answers[name]
     voice.simulator.fault("status", "POST", TOKEN, status=status, body=body)
     with pytest.raises(XReadFailed) as raised:
         voice.client.refresh_token("old")
-    assert raised.value.code == f"x_token_{status}"
     assert len(voice.calls()) == 1
+    return raised.value
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_own_credentials_are_told_from_a_dead_grant(voice, name):
+    error = refused_with(voice, OURS, name)
+    assert (type(error), error.code) == (XClientRefused, "x_client_refused")
+
+
+@pytest.mark.parametrize("name", UNSPENT)
+def test_what_x_did_not_do_leaves_the_token_unspent(voice, name):
+    error = refused_with(voice, UNSPENT, name)
+    assert (type(error), error.code) == (XTokenUnspent, f"x_token_{UNSPENT[name][0]}")
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_what_x_may_have_done_is_an_unknown_outcome(voice, name):
+    error = refused_with(voice, UNTOLD, name)
+    assert (type(error), error.code) == (XReadFailed, f"x_token_{UNTOLD[name][0]}")
+
+
+def test_too_many_says_when_to_come_back(voice):
+    voice.simulator.fault("rate_limited", "POST", TOKEN, reset_in=600)
+    with pytest.raises(XTokenUnspent) as raised:
+        voice.client.refresh_token("old")
+    assert 590 < (raised.value.retry_at - timezone.now()).total_seconds() <= 600
+
+
+@pytest.mark.django_db
+def test_an_x_that_is_not_there_leaves_the_token_unspent(settings, free_port):
+    settings.X_TOKEN_URL = f"http://127.0.0.1:{free_port}{TOKEN}"
+    with pytest.raises(XTokenUnspent) as raised:
+        XClient().refresh_token("old")
+    assert raised.value.code == "x_unreachable"
 
 
 @pytest.mark.parametrize("fault", ["drop", "lost_answer"])

@@ -12,7 +12,7 @@ from django.db import connection
 
 from tests.factories import XAccountFactory
 from tests.x_integration.conftest import opened
-from x_integration.crypto import Secret, keyed_hash
+from x_integration.crypto import Secret, hash_matches, keyed_hash
 from x_integration.errors import Undecryptable
 from x_integration.models import XAccount
 
@@ -108,10 +108,18 @@ def test_the_hash_is_keyed(ring):
     assert keyed_hash(CANARY) == expected
 
 
-def test_the_hash_stays_while_a_new_key_is_put_in_front(ring):
+def test_a_hash_is_known_again_under_any_key_of_the_ring(ring):
     before = keyed_hash(CANARY)
     ring(NEW, OLD)
-    assert keyed_hash(CANARY) == before
+    assert hash_matches(CANARY, before)
+    assert hash_matches(CANARY, keyed_hash(CANARY))
+    assert not hash_matches("another", before)
+    ring(NEW)
+    assert not hash_matches(CANARY, before)
+
+
+def test_a_hash_that_is_none_matches_nothing(ring):
+    assert not hash_matches(CANARY, "")
 
 
 # --- the column -----------------------------------------------------------------------------------

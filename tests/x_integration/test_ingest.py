@@ -249,12 +249,21 @@ def test_an_answer_that_breaks_off_stores_nothing(x, cafe, kind):
     assert (SourcePost.objects.count(), mark(cafe)) == (0, "")
 
 
-def test_a_token_that_x_no_longer_takes_stores_nothing(x, cafe):
+def test_one_401_leads_to_one_renewal_and_one_more_question(x, cafe):
     hear(x, cafe, 1)
     x.fault("status", method="GET", path=MENTIONS, status=401)
+    assert x.ingest(cafe) == 1
+    assert len(x.calls("POST", "/2/oauth2/token")) == 1
+
+
+def test_an_x_that_takes_neither_token_stores_nothing_and_holds_the_account(x, cafe):
+    hear(x, cafe, 1)
+    x.fault("status", method="GET", path=MENTIONS, status=401, times=None)
     with pytest.raises(XUnauthorized):
         x.ingest(cafe)
     assert SourcePost.objects.count() == 0
+    assert XAccount.objects.get().held_reason == "x_unauthorized"
+    assert len(x.calls("POST", "/2/oauth2/token")) == 1
 
 
 # --- who may be asked for -------------------------------------------------------------------------

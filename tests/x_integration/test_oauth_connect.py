@@ -11,10 +11,12 @@ from django.utils import timezone
 from revfirst.logs import JsonFormatter
 from tests.factories import MembershipFactory, UserFactory, WorkspaceFactory
 from tests.x_integration.conftest import opened
-from workspaces.models import AuditEvent, Membership
+from workspaces.models import Alarm, AuditChain, AuditEvent, Membership
+from workspaces.services import raise_alarm
 from x_integration.client import XClient
 from x_integration.crypto import Secret
 from x_integration.models import OAuthState, XAccount
+from x_integration.services import forget_old_states
 
 AUTHORIZE, CALLBACK = "/integrations/x/oauth/authorize", "/integrations/x/oauth/callback"
 
@@ -167,6 +169,7 @@ def test_connecting_is_audited_under_the_person_who_began(client, connect, team)
     assert event.data == {
         "token_version": 1,
         "scope": "tweet.read tweet.write users.read offline.access",
+        "hold_lifted": False,
     }
 
 
@@ -215,32 +218,32 @@ def sent_back(client, team):
     return consent(start(client, team.pk).json()["authorize_url"])
 
 
-def refused(answer):
-    assert (answer.status_code, answer.json()["code"]) == (409, "connect_failed")
+def refused(answer, code):
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
     return answer.json()["detail"]
 
 
 def test_a_state_works_once(client, x, sent_back):
     come_back(client, sent_back)
     calls = len(x.simulator.requests())
-    assert "used" in refused(come_back(client, sent_back))
+    assert "used" in refused(come_back(client, sent_back), "used_state")
     assert len(x.simulator.requests()) == calls
 
 
 def test_a_state_is_used_up_even_if_the_exchange_fails(client, x, sent_back):
     x.fault("html", path="/2/oauth2/token")
     come_back(client, sent_back)
-    assert "used" in refused(come_back(client, sent_back))
+    assert "used" in refused(come_back(client, sent_back), "used_state")
 
 
 def test_a_state_runs_out(client, x, sent_back):
     OAuthState.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    refused(come_back(client, sent_back))
+    assert "ten minutes" in refused(come_back(client, sent_back), "expired_state")
     assert x.calls("POST", "/2/oauth2/token") == []
 
 
 def test_a_state_that_we_did_not_give_is_unknown(client, x, sent_back):
-    refused(come_back(client, sent_back | {"state": "somebody-elses"}))
+    refused(come_back(client, sent_back | {"state": "somebody-elses"}), "unknown_state")
     assert x.calls("POST", "/2/oauth2/token") == []
 
 
@@ -259,30 +262,31 @@ def test_a_person_who_is_no_operator_any_more_connects_nothing(client, x, team, 
 
 
 def test_denied_consent_connects_nothing(connect, x):
-    assert "consent was not given" in refused(connect(decision="cancel"))
+    assert "consent was not given" in refused(connect(decision="cancel"), "consent_denied")
     assert x.calls("POST", "/2/oauth2/token") == []
     assert not XAccount.objects.exists()
 
 
 def test_a_wrong_verifier_connects_nothing(client, sent_back):
     OAuthState.objects.update(code_verifier=Secret.seal("w" * 64))
-    assert "did not accept the code" in refused(come_back(client, sent_back))
+    assert "did not accept the code" in refused(come_back(client, sent_back), "connect_failed")
     assert not XAccount.objects.exists()
 
 
 def test_a_code_that_x_does_not_know_connects_nothing(client, sent_back):
-    refused(come_back(client, sent_back | {"code": "unknown"}))
+    refused(come_back(client, sent_back | {"code": "unknown"}), "connect_failed")
     assert not XAccount.objects.exists()
 
 
 def test_a_code_that_ran_out_connects_nothing(client, x, team):
     x.simulator.settings(code_ttl_seconds=0.001)
     log_in(client, team)
-    refused(come_back(client, consent(start(client, team.pk).json()["authorize_url"])))
+    query = consent(start(client, team.pk).json()["authorize_url"])
+    refused(come_back(client, query), "connect_failed")
 
 
 def test_a_grant_without_the_right_to_post_connects_nothing(connect):
-    detail = refused(connect(scope="tweet.read users.read offline.access"))
+    detail = refused(connect(scope="tweet.read users.read offline.access"), "missing_scope")
     assert "tweet.write" in detail
     assert not XAccount.objects.exists()
 
@@ -291,7 +295,7 @@ def test_another_account_does_not_take_the_place_of_the_first(connect, x, team):
     connect()
     x.simulator.make_user("bar")
     before = XAccount.objects.values().get()
-    assert "@cafe" in refused(connect(user="bar"))
+    assert "@cafe" in refused(connect(user="bar"), "another_account")
     after = XAccount.objects.values().get()
     assert (after["x_user_id"], after["token_version"]) == (before["x_user_id"], 1)
 
@@ -299,7 +303,7 @@ def test_another_account_does_not_take_the_place_of_the_first(connect, x, team):
 def test_an_account_that_lives_in_another_workspace_connects_nothing(connect, team):
     connect()
     other = WorkspaceFactory()
-    assert "another workspace" in refused(connect(workspace=other))
+    assert "another workspace" in refused(connect(workspace=other), "live_elsewhere")
     assert not XAccount.objects.filter(workspace=other).exists()
 
 
@@ -316,6 +320,14 @@ def test_an_x_that_does_not_answer_connects_nothing(client, x, sent_back, path):
     assert not XAccount.objects.exists()
 
 
+# --- every failure is audited ---------------------------------------------------------------------
+
+
+def reasons(chain):
+    events = AuditEvent.objects.filter(type="account.connect_refused", chain=chain)
+    return [event.data["reason"] for event in events.order_by("seq")]
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -328,6 +340,95 @@ def test_a_refusal_is_audited_with_its_reason(connect, team, changes, reason):
     event = AuditEvent.objects.get(type="account.connect_refused")
     assert (event.chain, event.subject) == (str(team.pk), "account")
     assert event.data == {"reason": reason}
+
+
+def test_another_account_and_one_that_lives_elsewhere_are_audited(connect, x, team):
+    connect()
+    x.simulator.make_user("bar")
+    connect(user="bar")
+    other = WorkspaceFactory()
+    connect(workspace=other)
+    assert reasons(team.pk) == ["another_account"]
+    assert reasons(other.pk) == ["live_elsewhere"]
+
+
+def test_a_state_that_was_used_or_ran_out_is_audited_where_it_belongs(client, team, sent_back):
+    come_back(client, sent_back)
+    come_back(client, sent_back)
+    OAuthState.objects.update(used_at=None, expires_at=timezone.now())
+    come_back(client, sent_back)
+    assert reasons(team.pk) == ["used_state", "expired_state"]
+
+
+def test_a_state_that_nobody_made_is_in_the_systems_log(client, x, team):
+    come_back(client, {"state": "somebody-elses", "code": "c"})
+    event = AuditEvent.objects.get(type="account.connect_refused")
+    assert (event.chain, event.actor, event.data) == (
+        AuditChain.SYSTEM,
+        "stranger",
+        {"reason": "unknown_state"},
+    )
+
+
+def test_a_stranger_cannot_fill_the_log(client, x, team, monkeypatch):
+    monkeypatch.setattr("x_integration.services.connect.STRAYS_PER_MINUTE", 2)
+    answers = [come_back(client, {"state": f"guess-{n}", "code": "c"}) for n in range(5)]
+    assert {answer.status_code for answer in answers} == {409}
+    assert reasons(AuditChain.SYSTEM) == ["unknown_state"] * 2
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"), [("/2/oauth2/token", "connect_failed"), ("/2/users/me", "x_read_503")]
+)
+def test_an_x_that_does_not_answer_is_audited(client, x, team, sent_back, path, reason):
+    x.fault("html", method="*", path=path)
+    come_back(client, sent_back)
+    assert reasons(team.pk) == [reason]
+
+
+def test_a_person_who_lost_the_role_is_audited(client, team, sent_back):
+    Membership.objects.update(role="member")
+    come_back(client, sent_back)
+    assert reasons(team.pk) == ["role"]
+
+
+# --- what a new consent changes -------------------------------------------------------------------
+
+
+def test_connecting_again_lifts_the_hold_of_a_token_that_x_did_not_take(connect, team):
+    connect()
+    XAccount.objects.update(held_at=timezone.now(), held_reason="x_unauthorized")
+    raise_alarm("account_held", detail="held", workspace=team, now=timezone.now())
+    connect()
+    assert XAccount.objects.get().publish_ready(timezone.now())
+    assert not Alarm.objects.filter(over_at=None).exists()
+
+
+def test_connecting_again_ends_the_alarm_of_a_refused_token(connect, team):
+    connect()
+    raise_alarm("token_refused", detail="refused", workspace=team, now=timezone.now())
+    connect()
+    assert not Alarm.objects.filter(over_at=None).exists()
+
+
+def test_a_new_consent_without_a_refresh_token_forgets_the_one_before(connect, x, team):
+    connect()
+    connect(scope="tweet.read tweet.write users.read")
+    account = XAccount.objects.get()
+    assert (account.refresh_token, account.refresh_token_hash) == (None, "")
+    assert account.connected(timezone.now())
+
+
+def test_a_scope_that_x_does_not_repeat_is_the_one_that_was_asked_for(client, x, team, sent_back):
+    x.fault("edit_answer", path="/2/oauth2/token", without=["scope"])
+    come_back(client, sent_back)
+    assert XAccount.objects.get().has_publish_scope
+
+
+def test_attempts_that_ended_a_day_ago_are_forgotten(client, team, sent_back):
+    now = timezone.now()
+    assert forget_old_states(now=now + timedelta(hours=23)) == 0
+    assert forget_old_states(now=now + timedelta(hours=25)) == 1
 
 
 # --- secrets --------------------------------------------------------------------------------------

@@ -223,7 +223,7 @@ def test_tokens_that_no_key_opens_are_not_valid_and_no_crash(status, settings):
     account = XAccountFactory()
     settings.TOKEN_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     told = status(account)
-    assert told["connected_reason"] == "access_token_unavailable"
+    assert told["connected_reason"] == "reauthorization_required"
     assert (told["connected"], told["has_refresh_token"]) == (False, True)
 
 

@@ -30,7 +30,7 @@ def test_eight_renewals_together_are_one_and_seven_that_were_skipped(x, expired)
     outcomes = []
     run_together(*[lambda: outcomes.append(renew(expired))] * 8)
     assert sorted(outcomes) == ["skipped_locked"] * 7 + ["success"]
-    assert refreshes() == {"outcome=success": 1}
+    assert refreshes() == {"outcome=success": 1, "outcome=skipped_locked": 7}
 
 
 def test_a_lease_that_ran_out_does_not_block_the_next_renewal(x, expired):

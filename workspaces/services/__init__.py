@@ -1,5 +1,6 @@
 """Every write to this app's rows."""
 
+from workspaces.services.alarms import end_alarms, raise_alarm
 from workspaces.services.people import create_workspace
 from workspaces.services.roles import (
     approvers,
@@ -31,12 +32,14 @@ __all__ = [
     "check_system_operator",
     "contain_workspace",
     "create_workspace",
+    "end_alarms",
     "is_operator",
     "kill_switch",
     "lift_containment",
     "lift_hold",
     "pause_workspace",
     "place_hold",
+    "raise_alarm",
     "resume_workspace",
     "set_kill_switch",
     "wait_until_nothing_begins",

@@ -20,6 +20,7 @@ from workspaces import audit, reasons
 from workspaces.actors import Actor
 from workspaces.errors import NotAudited, NotStopped
 from workspaces.models import SystemHold, SystemSwitch, Workspace
+from workspaces.services.alarms import end_alarms, raise_alarm
 from workspaces.services.roles import check_operator, check_system_operator
 
 SEND_WINDOW_SECONDS = 2.0
@@ -140,12 +141,13 @@ def lift_containment(workspace: Workspace, *, actor: Actor, now: datetime) -> bo
 
 
 def place_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
-    """Stop every workspace for `kind`, unless such a hold stands already."""
+    """Stop every workspace for `kind`, and raise an alarm, unless such a hold stands already."""
     with transaction.atomic(durable=True):
         _, made = SystemHold.objects.get_or_create(
             kind=kind, lifted_at=None, defaults={"reason": reason, "placed_at": now}
         )
         if made:
+            raise_alarm(kind, detail=reason, now=now)
             audit.record("hold.place", subject="system", actor=actor, now=now, data={"hold": kind})
     return made
 
@@ -160,6 +162,7 @@ def lift_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
             lifted_at=now, lifted_by=str(actor), lifted_reason=kept
         )
         if lifted:
+            end_alarms(kind, now=now)
             audit.record("hold.lift", subject="system", actor=actor, now=now, data={"hold": kind})
     return bool(lifted)
 

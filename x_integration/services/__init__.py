@@ -6,14 +6,23 @@ from x_integration.services.connect import (
     Authorization,
     begin_authorization,
     complete_authorization,
+    forget_old_states,
 )
 from x_integration.services.ingest import ingest_mentions
-from x_integration.services.tokens import (
+from x_integration.services.keys import rotate_keys
+from x_integration.services.renewal import (
     due_for_renewal,
-    get_workspace_x_access_token,
     refresh_workspace_x_tokens,
+    renew_at,
+    renew_batch,
+)
+from x_integration.services.tokens import (
+    get_workspace_x_access_token,
+    give_up_after_unauthorized,
     require_workspace_x_access_token,
     revoke_workspace_x_tokens,
+    token_after_unauthorized,
+    with_access_token,
 )
 
 __all__ = [
@@ -22,11 +31,18 @@ __all__ = [
     "begin_authorization",
     "complete_authorization",
     "due_for_renewal",
+    "forget_old_states",
     "get_workspace_x_access_token",
+    "give_up_after_unauthorized",
     "hold_account",
     "ingest_mentions",
     "lift_account_hold",
     "refresh_workspace_x_tokens",
+    "renew_at",
+    "renew_batch",
     "require_workspace_x_access_token",
     "revoke_workspace_x_tokens",
+    "rotate_keys",
+    "token_after_unauthorized",
+    "with_access_token",
 ]

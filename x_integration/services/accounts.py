@@ -7,8 +7,10 @@ from django.db import transaction
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.models import Workspace
-from workspaces.services import check_operator
+from workspaces.services import check_operator, end_alarms, raise_alarm
 from x_integration.models import XAccount
+
+ACCOUNT_HELD = "account_held"  # alarm
 
 
 def hold_account(account: XAccount, *, reason: str, actor: Actor, now: datetime) -> bool:
@@ -18,6 +20,8 @@ def hold_account(account: XAccount, *, reason: str, actor: Actor, now: datetime)
             held_at=now, held_reason=reason[:60], updated_at=now
         )
         if changed:
+            detail = f"Nothing is published from @{account.username}: {reason}."
+            raise_alarm(ACCOUNT_HELD, detail=detail, workspace=account.workspace, now=now)
             audit.record(
                 "account.hold",
                 workspace=account.workspace,
@@ -37,6 +41,7 @@ def lift_account_hold(workspace: Workspace, *, actor: Actor, now: datetime) -> b
         held = XAccount.objects.filter(workspace=workspace, held_at__isnull=False)
         changed = held.update(held_at=None, held_reason="", updated_at=now)
         if changed:
+            end_alarms(ACCOUNT_HELD, workspace=workspace, now=now)
             audit.record(
                 "account.lift_hold", workspace=workspace, subject="account", actor=actor, now=now
             )

@@ -5,25 +5,30 @@ from __future__ import annotations
 import hashlib
 import secrets
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from revfirst.errors import RevFirstError
 from workspaces import audit
 from workspaces.actors import Actor
-from workspaces.models import User, Workspace
-from workspaces.services import check_operator
+from workspaces.models import AuditChain, AuditEvent, User, Workspace
+from workspaces.services import check_operator, end_alarms
 from x_integration.client import TokenPair, XClient
-from x_integration.crypto import Secret, keyed_hash
-from x_integration.errors import ConnectFailed
+from x_integration.crypto import Secret
+from x_integration.errors import ConnectFailed, XUnauthorized
 from x_integration.models import OAuthState, XAccount
+from x_integration.services.accounts import ACCOUNT_HELD
+from x_integration.services.pairs import token_columns
+from x_integration.services.renewal import TOKEN_REFUSED
 
 DEFAULT_SCOPE = "tweet.read tweet.write users.read offline.access"
 STATE_LIFE = timedelta(minutes=10)
+STRAYS_PER_MINUTE = 30
 
 
 @dataclass(frozen=True)
@@ -67,51 +72,91 @@ def complete_authorization(
 ) -> XAccount:
     """Exchange the code and store the account. Raises ConnectFailed, NotAllowed or XReadFailed.
 
-    The state is used up before X is asked, whatever comes of it. `visitor` is who is signed in at
-    the browser that came back, if anybody is: somebody else's link must not connect their account.
+    The state is used up before X is asked, whatever comes of it, and every try that fails is audited.
+    `visitor` is who is signed in at the browser that came back, if anybody is: somebody else's link
+    must not connect their account.
     """
     row = _take_state(state, now=now)
+    try:
+        return _complete(row, code, x=x, now=now, visitor=visitor)
+    except RevFirstError as error:
+        _audit_refusal(error.code, row, now=now)
+        raise
+
+
+def _complete(
+    row: OAuthState, code: str, *, x: XClient, now: datetime, visitor: User | None
+) -> XAccount:
     check_operator(row.user, row.workspace)
     if visitor is not None and visitor.pk != row.user_id:
-        _refuse(row, "another_person", "somebody else began this connection", now=now)
+        raise _failed("another_person", "somebody else began this connection")
     if not code:
-        _refuse(row, "consent_denied", "consent was not given", now=now)
+        raise _failed("consent_denied", "consent was not given at X")
     pair = x.exchange_code(code, verifier=row.code_verifier.open() if row.code_verifier else "")
+    if not pair.scope:  # it may be left out where it is what was asked for (RFC 6749, 5.1)
+        pair = replace(pair, scope=DEFAULT_SCOPE)
     if XAccount.PUBLISH_SCOPE not in pair.scope.split():
-        _refuse(row, "missing_scope", f"X did not grant {XAccount.PUBLISH_SCOPE}", now=now)
+        raise _failed("missing_scope", f"X did not grant {XAccount.PUBLISH_SCOPE}")
     x_user_id, username = x.me(pair.access_token)
     try:
         return _store(row, pair, x_user_id=x_user_id, username=username, now=now)
-    except IntegrityError:
-        why = "this X account is connected in another workspace"
-        _refuse(row, "live_elsewhere", why, now=now)
-    except _AnotherAccount as error:
-        why = f"this workspace belongs to @{error}, and somebody else signed in"
-        _refuse(row, "another_account", why, now=now)
+    except IntegrityError as error:
+        if "x_account_live_once" not in str(error):
+            raise
+        why = "this X account is connected in another workspace; disconnect it there first"
+        raise _failed("live_elsewhere", why) from None
+
+
+def _failed(code: str, why: str) -> ConnectFailed:
+    return ConnectFailed(f"The account was not connected: {why}.", code=code)
 
 
 def _take_state(state: str, *, now: datetime) -> OAuthState:
-    found = OAuthState.objects.filter(state_hash=_digest(state))
-    if not found.filter(used_at=None, expires_at__gt=now).update(used_at=now):
-        raise ConnectFailed("This connection attempt is unknown, used or expired: start again.")
-    return found.select_related("workspace", "user").get()
+    """Use the state up. Raises ConnectFailed, audited, for one that is unknown, used or too old."""
+    found = OAuthState.objects.filter(state_hash=_digest(state)).select_related("workspace", "user")
+    if found.filter(used_at=None, expires_at__gt=now).update(used_at=now):
+        return found.get()
+    row = found.first()
+    if row is None:
+        error = _failed("unknown_state", "this attempt is unknown; start again")
+    elif row.used_at:
+        error = _failed("used_state", "this attempt was used already; start again")
+    else:
+        error = _failed("expired_state", "this attempt is older than ten minutes; start again")
+    _audit_refusal(error.code, row, now=now)
+    raise error
 
 
-class _AnotherAccount(Exception):
-    """Somebody signed in at X as another account than the workspace's."""
+def _audit_refusal(code: str, row: OAuthState | None, *, now: datetime) -> None:
+    """Who failed to connect what, and why; a state that nobody made belongs to the system's log.
 
-
-def _refuse(row: OAuthState, code: str, why: str, *, now: datetime) -> NoReturn:
+    Strangers may send us as many of those as they like: a minute keeps `STRAYS_PER_MINUTE` of them.
+    """
+    if row is None and _strays(now) >= STRAYS_PER_MINUTE:
+        return
     with transaction.atomic(durable=True):
         audit.record(
             "account.connect_refused",
-            workspace=row.workspace,
+            workspace=row.workspace if row else None,
             subject="account",
-            actor=Actor.operator(row.user, door="api"),
+            actor=Actor.operator(row.user, door="api") if row else Actor("stranger", "api"),
             now=now,
             data={"reason": code},
         )
-    raise ConnectFailed(f"The account was not connected: {why}.")
+
+
+def _strays(now: datetime) -> int:
+    return AuditEvent.objects.filter(
+        chain=AuditChain.SYSTEM,
+        type="account.connect_refused",
+        at__gt=now - timedelta(minutes=1),
+    ).count()
+
+
+def forget_old_states(*, now: datetime) -> int:
+    """Remove attempts to connect that ended a day ago or more; returns how many."""
+    removed, _ = OAuthState.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
+    return removed
 
 
 def _store(
@@ -121,7 +166,9 @@ def _store(
         Workspace.objects.select_for_update(no_key=True).get(pk=row.workspace_id)
         before = XAccount.objects.select_for_update().filter(workspace=row.workspace).first()
         if before and before.x_user_id != x_user_id:
-            raise _AnotherAccount(before.username)
+            why = f"this workspace belongs to @{before.username}, and @{username} signed in at X"
+            raise _failed("another_account", why)
+        mended = before is not None and before.held_reason == XUnauthorized.code
         account, _ = XAccount.objects.update_or_create(
             workspace=row.workspace,
             defaults={
@@ -130,44 +177,39 @@ def _store(
                 "connected_at": now,
                 "token_version": before.token_version + 1 if before else 1,
                 "refresh_leased_until": None,
-                "last_refresh_error": "",
                 "revoked_at": None,
+                **({"held_at": None, "held_reason": ""} if mended else {}),
+                **_without_refresh_token(pair),
                 **token_columns(pair, now=now),
             },
         )
+        end_alarms(TOKEN_REFUSED, workspace=row.workspace, now=now)
+        if mended:
+            end_alarms(ACCOUNT_HELD, workspace=row.workspace, now=now)
         audit.record(
             "account.connect",
             workspace=row.workspace,
             subject="account",
             actor=Actor.operator(row.user, door="api"),
             now=now,
-            data={"token_version": account.token_version, "scope": _asked_and_granted(pair)},
+            data={
+                "token_version": account.token_version,
+                "scope": _asked_and_granted(pair),
+                "hold_lifted": mended,
+            },
         )
     return account
+
+
+def _without_refresh_token(pair: TokenPair) -> dict[str, Any]:
+    """A new consent without a refresh token has none: the one before belongs to another consent."""
+    return {} if pair.refresh_token else {"refresh_token": None, "refresh_token_hash": ""}
 
 
 def _asked_and_granted(pair: TokenPair) -> str:
     """Words of ours that X granted: the audit log keeps none of X's."""
     granted = pair.scope.split()
     return " ".join(word for word in DEFAULT_SCOPE.split() if word in granted)
-
-
-def token_columns(pair: TokenPair, *, now: datetime) -> dict[str, Any]:
-    """The columns that a new pair changes; a missing refresh token leaves the stored one alone."""
-    columns: dict[str, Any] = {
-        "access_token": Secret.seal(pair.access_token),
-        "access_token_hash": keyed_hash(pair.access_token),
-        "expires_at": now + pair.expires_in,
-        "token_type": pair.token_type,
-        "reauthorization_required_at": None,
-        "updated_at": now,
-    }
-    if pair.scope:
-        columns["scope"] = pair.scope
-    if pair.refresh_token:
-        columns["refresh_token"] = Secret.seal(pair.refresh_token)
-        columns["refresh_token_hash"] = keyed_hash(pair.refresh_token)
-    return columns
 
 
 def _digest(state: str) -> str:

@@ -11,7 +11,7 @@ from x_integration.client import XClient
 from x_integration.eligibility import eligibility_of
 from x_integration.models import SourcePost, XAccount
 from x_integration.payloads import Post
-from x_integration.services.tokens import require_workspace_x_access_token
+from x_integration.services.tokens import with_access_token
 from x_integration.snowflakes import earlier, first_id_at
 
 READING_SECONDS = 20
@@ -27,10 +27,15 @@ def ingest_mentions(account: XAccount, *, x: XClient, actor: Actor, now: datetim
     an incomplete one. Each run reads the last quarter of an hour before the mark again.
     """
     patience = Patience(READING_SECONDS)
-    token = require_workspace_x_access_token(account.workspace, now=now, x=x)
     since = earlier(int(account.mentions_seen_until or 0), OVERLAP)
-    pages = x.mentions(account.x_user_id, access_token=token, since_id=str(since) if since else "")
-    posts = {post.id: post for page in patience.each(pages) for post in page.posts}
+
+    def read(token: str) -> dict[str, Post]:
+        pages = x.mentions(
+            account.x_user_id, access_token=token, since_id=str(since) if since else ""
+        )
+        return {post.id: post for page in patience.each(pages) for post in page.posts}
+
+    posts = with_access_token(account.workspace, read, x=x, actor=actor, now=now)
     if not posts:
         return 0
     with transaction.atomic(durable=True):

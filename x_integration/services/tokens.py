@@ -1,137 +1,159 @@
-"""Access tokens: handed out while they live, renewed once at a time, never overwritten by older ones.
+"""Access tokens: handed out while they live, renewed when they are needed, given up for good."""
 
-X's refresh tokens are single-use: two renewals at once kill the connection. Whoever renews holds a
-lease on the row (a guarded UPDATE); the new pair is stored only where `token_version` is still the
-one that was read, and before it is used.
-"""
-
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from time import monotonic
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
 
+from revfirst.wait import wait_out
 from workspaces import audit
 from workspaces.actors import Actor
-from workspaces.counters import Count
 from workspaces.models import Workspace
-from workspaces.services import check_operator
-from x_integration.client import TokenPair, XClient
-from x_integration.errors import NoAccessToken, Undecryptable, XGrantRefused, XReadFailed
+from workspaces.services import check_operator, end_alarms
+from x_integration.client import XClient
+from x_integration.crypto import Secret
+from x_integration.errors import NoAccessToken, Undecryptable, XUnauthorized
 from x_integration.models import XAccount
-from x_integration.services.connect import token_columns
+from x_integration.services.accounts import ACCOUNT_HELD, hold_account
+from x_integration.services.bursts import burst_is_on, note_unauthorized
+from x_integration.services.renewal import (
+    MIN_INTERVAL,
+    TOKEN_REFUSED,
+    attempt_renewal,
+    note_skip,
+    refresh_workspace_x_tokens,
+    revoke_at_x,
+    why_no_renewal,
+)
 
-LEASE = timedelta(seconds=120)
-RENEW_AHEAD = timedelta(minutes=15)
+WAIT_SECONDS = 30  # for whoever renews: a call of 25 s, and a margin
+_ASK_EVERY = 0.1  # seconds
+Result = TypeVar("Result")
 
 
 def get_workspace_x_access_token(
-    workspace: Workspace, *, now: datetime, x: XClient | None = None
+    workspace: Workspace, *, now: datetime, x: XClient | None = None, wait: bool = True
 ) -> str | None:
     """A live access token, renewed when it is about to expire; None when none can be had.
 
-    When the renewal fails, a token that is still valid is good enough.
+    Whoever finds somebody else renewing waits for them, at most `WAIT_SECONDS`, and uses their pair;
+    the worker's tasks do not wait (`wait=False`). When nothing newer can be had, a token that is
+    still valid is good enough.
     """
-    account = XAccount.objects.filter(workspace=workspace, revoked_at=None).first()
-    if account is None:
-        return None
-    fresh_until = now + timedelta(seconds=settings.X_REFRESH_SKEW_SECONDS)
-    if not account.access_token_valid(fresh_until):
-        refresh_workspace_x_tokens(workspace, now=now, x=x)
-        account = XAccount.objects.get(pk=account.pk)
-    if account.revoked_at is not None or not account.access_token_valid(now):
-        return None
-    return account.access_token.open() if account.access_token else None
+    begun, account = monotonic(), _live_account(workspace)
+    while account is not None:
+        at = now + timedelta(seconds=monotonic() - begun)
+        fresh_until = at + timedelta(seconds=settings.X_REFRESH_SKEW_SECONDS)
+        if account.access_token_valid(fresh_until) or not _may_renew(account, at):
+            return _opened(account, at)
+        outcome = "skipped_locked"
+        if not account.renewal_is_leased(at):
+            outcome = attempt_renewal(account, now=at, x=x)
+        if outcome == "skipped_locked":
+            note_skip(account, outcome, now=at)
+            if not wait or monotonic() - begun > WAIT_SECONDS:
+                return _opened(account, at)
+            wait_out(_ASK_EVERY)
+        account = _live_account(workspace)
+    return None
 
 
 def require_workspace_x_access_token(
-    workspace: Workspace, *, now: datetime, x: XClient | None = None
+    workspace: Workspace, *, now: datetime, x: XClient | None = None, wait: bool = True
 ) -> str:
     """As `get_workspace_x_access_token`, but raises NoAccessToken."""
-    token = get_workspace_x_access_token(workspace, now=now, x=x)
+    token = get_workspace_x_access_token(workspace, now=now, x=x, wait=wait)
     if token is None:
         raise NoAccessToken
     return token
 
 
-def refresh_workspace_x_tokens(
-    workspace: Workspace, *, now: datetime, x: XClient | None = None
-) -> str:
-    """Renew the pair now; returns the outcome that is counted in `x_token_refresh_total`."""
-    account = XAccount.objects.filter(workspace=workspace, revoked_at=None).first()
-    if account is None or account.refresh_token is None:
-        return "skipped_no_refresh_token"
-    if not settings.X_AUTO_REFRESH_ENABLED:
-        return "skipped_disabled"
-    if not account.can_auto_refresh or not _take_lease(account, now=now):
-        return "skipped_locked"
-    return _renew(account, x=x or XClient(), now=now)
+def _live_account(workspace: Workspace) -> XAccount | None:
+    accounts = XAccount.objects.filter(workspace=workspace, revoked_at=None)
+    return accounts.select_related("workspace").first()
 
 
-def _take_lease(account: XAccount, *, now: datetime) -> bool:
-    free = Q(refresh_leased_until=None) | Q(refresh_leased_until__lte=now)
-    row = XAccount.objects.filter(free, pk=account.pk, token_version=account.token_version)
-    return bool(row.filter(revoked_at=None).update(refresh_leased_until=now + LEASE))
+def _opened(account: XAccount, at: datetime) -> str | None:
+    if account.access_token is None or not account.access_token_valid(at):
+        return None
+    return account.access_token.open()
 
 
-def _renew(account: XAccount, *, x: XClient, now: datetime) -> str:
-    try:
-        pair = x.refresh_token(account.refresh_token.open() if account.refresh_token else "")
-    except XGrantRefused:
-        return _settle(account, "refused", now=now)
-    except (XReadFailed, Undecryptable) as error:
-        return _settle(account, "unknown", now=now, error=error.code)
-    return _settle(account, "success", now=now, pair=pair)
+def _may_renew(account: XAccount, at: datetime) -> bool:
+    """Whether a renewal may bring a token now; what stands against it for good is noted once."""
+    if account.renewal_is_leased(at):
+        return True
+    if why_not := why_no_renewal(account):
+        if account.reauthorization_required_at is None:  # a refusal was told when it came
+            note_skip(account, why_not, now=at)
+        return False
+    held = account.held_reason == XUnauthorized.code  # another token was tried already
+    rested = account.last_refresh_at is None or account.last_refresh_at <= at - MIN_INTERVAL
+    patient = account.refresh_not_before is None or account.refresh_not_before <= at
+    return patient and rested and not held
 
 
-def _settle(
-    account: XAccount,
-    outcome: str,
+# --- when X does not accept one -------------------------------------------------------------------
+
+
+def with_access_token(
+    workspace: Workspace,
+    call: Callable[[str], Result],
     *,
+    x: XClient,
+    actor: Actor,
     now: datetime,
-    pair: TokenPair | None = None,
-    error: str = "",
-) -> str:
-    """Store what came of the renewal, if nobody stored a newer pair or revoked in the meantime."""
-    columns: dict[str, Any] = {
-        "refresh_leased_until": None,
-        "last_refresh_error": error,
-        "updated_at": now,
-    }
-    if outcome == "refused":
-        columns |= {"reauthorization_required_at": now, "last_refresh_error": "refused"}
-    if pair is not None:
-        columns |= token_columns(pair, now=now)
-        columns |= {"token_version": F("token_version") + 1, "last_refresh_at": now}
-    with transaction.atomic(durable=True):
-        row = XAccount.objects.filter(pk=account.pk, token_version=account.token_version)
-        stored = row.filter(revoked_at=None).update(**columns)
-        audit.record(
-            "token.refresh",
-            workspace=account.workspace,
-            subject="account",
-            actor=Actor.worker(),
-            now=now,
-            data={"outcome": outcome, "stored": bool(stored), "was": account.token_version},
-            counts=[Count("x_token_refresh_total", {"outcome": outcome})],
-        )
-    return outcome
+) -> Result:
+    """What `call` brings with a live token. One 401 leads to one renewal and one more call.
+
+    For reading, which may be repeated. Never waits for somebody else's renewal. Raises
+    NoAccessToken, XUnauthorized, and what `call` raises.
+    """
+    token = require_workspace_x_access_token(workspace, now=now, x=x, wait=False)
+    try:
+        return call(token)
+    except XUnauthorized:
+        fresh = token_after_unauthorized(workspace, token, x=x, actor=actor, now=now)
+        if fresh is None:
+            raise
+    try:
+        return call(fresh)
+    except XUnauthorized:
+        give_up_after_unauthorized(workspace, fresh, actor=actor, now=now)
+        raise
 
 
-def due_for_renewal(now: datetime) -> list[XAccount]:
-    """Connected accounts whose token expires soon, the most urgent first."""
-    return list(
-        XAccount.objects.filter(
-            expires_at__lte=now + RENEW_AHEAD,
-            revoked_at=None,
-            reauthorization_required_at=None,
-            refresh_token__isnull=False,
-        )
-        .exclude(refresh_leased_until__gt=now)
-        .select_related("workspace")
-        .order_by("expires_at")
-    )
+def token_after_unauthorized(
+    workspace: Workspace, token: str, *, x: XClient, actor: Actor, now: datetime
+) -> str | None:
+    """Another token than `token`, to which X answered 401: a newer one, or one renewed now.
+
+    None when there is none, and when X answers 401 to everybody.
+    """
+    note_unauthorized(workspace, token, actor=actor, now=now)
+    account = _live_account(workspace)
+    if account is None or burst_is_on():
+        return None
+    if account.holds(token):
+        refresh_workspace_x_tokens(workspace, now=now, x=x)
+        account.refresh_from_db()
+    return None if account.holds(token) or account.revoked_at else _opened(account, now)
+
+
+def give_up_after_unauthorized(
+    workspace: Workspace, token: str, *, actor: Actor, now: datetime
+) -> None:
+    """X answered 401 to a renewed token too: hold the account, unless X does so to everybody."""
+    note_unauthorized(workspace, token, actor=actor, now=now)
+    account = _live_account(workspace)
+    if account is not None and not burst_is_on():
+        hold_account(account, reason=XUnauthorized.code, actor=actor, now=now)
+
+
+# --- for good -------------------------------------------------------------------------------------
 
 
 def revoke_workspace_x_tokens(
@@ -151,15 +173,21 @@ def revoke_workspace_x_tokens(
         XAccount.objects.filter(pk=account.pk).update(
             revoked_at=now,
             access_token=None,
+            access_token_hash="",
             refresh_token=None,
+            refresh_token_hash="",
             refresh_leased_until=None,
             updated_at=now,
         )
+        end_alarms(TOKEN_REFUSED, ACCOUNT_HELD, workspace=workspace, now=now)
         audit.record("account.revoke", workspace=workspace, subject="account", actor=actor, now=now)
-    client = x or XClient()
+    tokens = [_readable(secret) for secret in held]
+    return revoke_at_x(x or XClient(), *tokens) and None not in tokens
+
+
+def _readable(secret: Secret | None) -> str | None:
+    """What is in it; blank for a token that never was, None for one that no key opens."""
     try:
-        for secret in filter(None, held):
-            client.revoke_token(secret.open())
-    except (XReadFailed, Undecryptable):
-        return False
-    return True
+        return secret.open() if secret else ""
+    except Undecryptable:
+        return None
