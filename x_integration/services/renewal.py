@@ -111,11 +111,20 @@ def _write(workspace: Workspace, outcome: str, *, now: datetime, was: int, **dat
 
 
 def _take_lease(account: XAccount, *, now: datetime) -> bool:
-    """Whether this account is now ours to renew; `account` knows the lease then."""
+    """Whether this account is now ours to renew; `account` knows the lease then.
+
+    Only if nobody renewed, or tried to, since it was read.
+    """
     free = Q(refresh_leased_until=None) | Q(refresh_leased_until__lte=now)
     rested = Q(last_refresh_at=None) | Q(last_refresh_at__lte=now - MIN_INTERVAL)
     row = XAccount.objects.filter(
-        free, rested, pk=account.pk, token_version=account.token_version, revoked_at=None
+        free,
+        rested,
+        pk=account.pk,
+        token_version=account.token_version,
+        refresh_failures=account.refresh_failures,
+        reauthorization_required_at=None,
+        revoked_at=None,
     )
     account.refresh_leased_until = now + timedelta(seconds=LEASE_SECONDS)
     return bool(row.update(refresh_leased_until=account.refresh_leased_until))
