@@ -6,16 +6,25 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.db.models import CharField, QuerySet
+from django.db.models import CharField, F, Q, QuerySet
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 
 from revfirst.admin import ReadOnlyAdmin, ReasonForm, act_on_each
 from workspaces import services
 from workspaces.actors import Actor
 from workspaces.members_admin import MembersAdmin
-from workspaces.models import AuditChain, AuditEvent, Counter, SystemSwitch, User, Workspace
+from workspaces.models import (
+    Alarm,
+    AuditChain,
+    AuditEvent,
+    Counter,
+    SystemSwitch,
+    User,
+    Workspace,
+)
 
 
 @admin.register(User)
@@ -94,6 +103,46 @@ class SystemSwitchAdmin(ReadOnlyAdmin):
     """The kill switch as it stands; `manage.py kill_switch` turns it."""
 
     list_display = ("name", "on", "reason", "changed_by", "changed_at")
+
+
+@admin.register(Alarm)
+class AlarmAdmin(MembersAdmin):
+    """What a person has to look at: what is open first, then the newest."""
+
+    list_display = ("state", "kind", "of", "detail", "raised", "over")
+    list_display_links = ("kind",)
+    list_filter = ("kind",)
+    list_select_related = ("workspace",)
+    fields = list_display
+    ordering = (F("over_at").desc(nulls_first=True), "-raised_at", "-pk")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Alarm]:
+        """Those of the person's workspaces; the system's for system operators."""
+        seen = Q(workspace__in=Workspace.objects.filter(memberships__user=request.user.pk))
+        if request.user.has_perm("workspaces.system_operator"):
+            seen |= Q(workspace=None)
+        return Alarm.objects.filter(seen)
+
+    @admin.display(description="state", ordering="over_at")
+    def state(self, alarm: Alarm) -> str:
+        """Whether it is over, by colour and word."""
+        tone, word = ("quiet", "over") if alarm.over_at else ("bad", "open")
+        return format_html('<span class="state tone-{}">{}</span>', tone, word)
+
+    @admin.display(description="workspace", ordering="workspace__slug")
+    def of(self, alarm: Alarm) -> str:
+        """The workspace, or all of them."""
+        return str(alarm.workspace or "every workspace")
+
+    @admin.display(description="raised", ordering="raised_at")
+    def raised(self, alarm: Alarm) -> str:
+        """Since when, in UTC."""
+        return f"since {alarm.raised_at:%Y-%m-%d %H:%M} UTC"
+
+    @admin.display(description="over", ordering="over_at")
+    def over(self, alarm: Alarm) -> str:
+        """Until when, in UTC."""
+        return f"until {alarm.over_at:%Y-%m-%d %H:%M} UTC" if alarm.over_at else "not over yet"
 
 
 @admin.register(AuditEvent)

@@ -1,42 +1,211 @@
-"""The account and the posts it was told, for reading. Tokens are on no page."""
+"""The account and what people said to it. Tokens are on no page; an account changes by a button."""
 
-from django.contrib import admin
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial, wraps
+from typing import Any
+from urllib.parse import urlsplit
+
+from csp.decorators import csp_update
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.views.decorators.http import require_http_methods
 
+from revfirst.errors import RevFirstError
+from workspaces.actors import Actor
 from workspaces.members_admin import MembersAdmin
+from workspaces.models import User, Workspace
+from workspaces.services import check_operator, is_operator
+from x_integration import services
+from x_integration.account_page import (
+    Note,
+    account_page,
+    distance,
+    in_words,
+    meaning_of,
+    unconnected,
+)
 from x_integration.models import SourcePost, XAccount
+
+LIST, ACCOUNT = "admin:x_integration_xaccount_changelist", "admin:x_integration_xaccount_change"
+Said = tuple[int, str]
+Act = Callable[[XAccount, Actor, datetime], Said]
+
+
+_RENEWALS = {
+    "success": (messages.SUCCESS, "The token is renewed."),
+    "refused": (messages.ERROR, "X does not renew this connection any more: connect it again."),
+    "failed": (
+        messages.WARNING,
+        "X did not renew the token this time; it stays as it was, and the worker tries again.",
+    ),
+    "unknown": (
+        messages.WARNING,
+        "X gave no clear answer and may have renewed the token; the worker tries it once more.",
+    ),
+    "skipped_locked": (
+        messages.INFO,
+        "Nothing was done: somebody is renewing the token, or did so less than a minute ago.",
+    ),
+    "skipped_disabled": (
+        messages.WARNING,
+        "Nothing was done: renewal is switched off here (X_AUTO_REFRESH_ENABLED).",
+    ),
+    "skipped_no_refresh_token": (
+        messages.ERROR,
+        "There is nothing to renew the token with: connect the account again.",
+    ),
+}
 
 
 @admin.register(XAccount)
 class XAccountAdmin(MembersAdmin):
-    """The connection of each workspace."""
+    """The connection of each workspace: how it is, and the buttons that change it."""
 
-    list_display = ("username", "workspace", "reason", "publish_ready", "expires_at", "held_reason")
+    list_display = ("__str__", "workspace", "reason", "publish", "expires", "hold")
     list_select_related = ("workspace",)
-    fields = (
-        "workspace",
-        "username",
-        "x_user_id",
-        "reason",
-        "publish_ready",
-        "scope",
-        "expires_at",
-        "last_refresh_at",
-        "last_refresh_error",
-        "held_at",
-        "held_reason",
-        "revoked_at",
+    fieldsets = (
+        (
+            "All fields",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "workspace",
+                    "username",
+                    "x_user_id",
+                    "reason",
+                    "publish",
+                    "scope",
+                    "expires_at",
+                    "last_refresh_at",
+                    "last_refresh_error",
+                    "held_at",
+                    "held_reason",
+                    "revoked_at",
+                ),
+            },
+        ),
     )
 
     @admin.display(description="connection")
     def reason(self, account: XAccount) -> str:
         """The status in one word."""
-        return account.connected_reason(timezone.now()).replace("_", " ")
+        return _badge(meaning_of(account.connected_reason(timezone.now())))
 
-    @admin.display(boolean=True, description="can publish")
-    def publish_ready(self, account: XAccount) -> bool:
+    @admin.display(description="publishing")
+    def publish(self, account: XAccount) -> str:
         """Whether it can publish now."""
-        return account.publish_ready(timezone.now())
+        return "can publish" if account.publish_ready(timezone.now()) else "cannot publish"
+
+    @admin.display(description="token", ordering="expires_at")
+    def expires(self, account: XAccount) -> str:
+        """How long its token lives."""
+        now = timezone.now()
+        if account.revoked_at or account.expires_at is None:
+            return "no token" if account.access_token is None else "no known end"
+        verb = "expired" if account.expires_at <= now else "expires"
+        return f"{verb} {distance(account.expires_at, now)}"
+
+    @admin.display(description="hold", ordering="held_reason")
+    def hold(self, account: XAccount) -> str:
+        """Why it is held, if it is."""
+        return f"held: {in_words(account.held_reason)}" if account.held_at else "not held"
+
+    # --- pages --------------------------------------------------------------------------------
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, below what is not connected yet."""
+        context = {"unconnected": unconnected(_user(request)), **(extra_context or {})}
+        return _leading_to_x(super().changelist_view)(request, context)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The account's page."""
+        account = self.get_object(request, object_id)
+        context = {**account_page(account, _user(request)), **(extra_context or {})}
+        return _leading_to_x(super().change_view)(request, object_id, form_url, context)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The buttons' addresses in front of the stock ones, the last of which takes any path."""
+        renew, lift = partial(self.press, act=_renew), partial(self.press, act=_lift_hold)
+        return [
+            self._button("connect/<uuid:workspace_id>/", "connect", self.connect_view),
+            self._button("<int:account_id>/renew/", "renew", renew),
+            self._button("<int:account_id>/lift-hold/", "lift_hold", lift),
+            self._button(
+                "<int:account_id>/disconnect/", "disconnect", self.disconnect_view, "GET", "HEAD"
+            ),
+            *super().get_urls(),
+        ]
+
+    def _button(self, route: str, name: str, view: Callable[..., Any], *also: str) -> URLPattern:
+        """A POST-only address. Whoever must log in first comes to the list: this cannot be opened."""
+        guarded: Callable[..., HttpResponseBase] = self.admin_site.admin_view(view)
+
+        @require_http_methods(["POST", *also])
+        @wraps(view)
+        def enter(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+            if not self.admin_site.has_permission(request):
+                return redirect_to_login(reverse(LIST))
+            return guarded(request, **kwargs)
+
+        return path(route, enter, name=f"x_integration_xaccount_{name}")
+
+    # --- what the buttons do --------------------------------------------------------------------
+
+    def connect_view(self, request: HttpRequest, workspace_id: Any) -> HttpResponse:
+        """Send an operator to X's page of consent; the callback stores what comes of it."""
+        user = _user(request)
+        workspace = get_object_or_404(Workspace.objects.visible_to(user), pk=workspace_id)
+        try:
+            begun = services.begin_authorization(workspace, user=user, now=timezone.now())
+        except RevFirstError as error:
+            messages.error(request, f"{workspace}: {error}")
+            return redirect(LIST)
+        return HttpResponseRedirect(begun.authorize_url)
+
+    def press(self, request: HttpRequest, account_id: int, act: Act) -> HttpResponse:
+        """Do for an operator what a button of the account's page says; tell there what came of it."""
+        account, user = self.get_object(request, str(account_id)), _user(request)
+        try:
+            check_operator(user, account.workspace)
+            level, sentence = act(account, Actor.operator(user, door="admin"), timezone.now())
+        except RevFirstError as error:
+            level, sentence = messages.ERROR, f"{account}: {error}"
+        messages.add_message(request, level, sentence)
+        return redirect(ACCOUNT, account.pk)
+
+    def disconnect_view(self, request: HttpRequest, account_id: int) -> HttpResponse:
+        """Ask whether it is meant, and disconnect when the answer comes."""
+        if request.method == "POST":
+            return self.press(request, account_id, _disconnect)
+        account = self.get_object(request, str(account_id))
+        if not is_operator(_user(request), account.workspace):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": account,
+            "title": f"Disconnect {account}?",
+        }
+        return TemplateResponse(request, "admin/x_integration/xaccount/disconnect.html", context)
 
 
 @admin.register(SourcePost)
@@ -46,3 +215,49 @@ class SourcePostAdmin(MembersAdmin):
     list_display = ("posted_at", "author_username", "text", "lang", "eligibility")
     list_filter = ("eligibility", "lang")
     ordering = ("-posted_at",)
+
+
+def _user(request: HttpRequest) -> User:
+    """Who is signed in; the admin site let nobody else in."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+def _leading_to_x(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A page with a Connect button: Chromium asks the page's policy about a form's redirects too."""
+    x = urlsplit(settings.X_AUTHORIZE_URL)
+    return csp_update({"form-action": [f"{x.scheme}://{x.netloc}"]})(view)  # type: ignore[return-value]
+
+
+# --- acts -----------------------------------------------------------------------------------------
+
+
+def _renew(account: XAccount, actor: Actor, now: datetime) -> Said:
+    """Renew the tokens; what came of it."""
+    outcome = services.refresh_workspace_x_tokens(account.workspace, now=now)
+    level, sentence = _RENEWALS[outcome]
+    return level, f"{account}: {sentence}"
+
+
+def _lift_hold(account: XAccount, actor: Actor, now: datetime) -> Said:
+    """Lift the hold, if there is one."""
+    if services.lift_account_hold(account.workspace, actor=actor, now=now):
+        return messages.SUCCESS, f"{account}: the hold is lifted."
+    return messages.INFO, f"{account}: there was no hold."
+
+
+def _disconnect(account: XAccount, actor: Actor, now: datetime) -> Said:
+    """Forget the tokens here and at X."""
+    if account.revoked_at is not None:
+        return messages.INFO, f"{account} was disconnected before."
+    if services.revoke_workspace_x_tokens(account.workspace, actor=actor, now=now):
+        return messages.SUCCESS, f"{account} is disconnected, and X has confirmed it."
+    return messages.WARNING, (
+        f"{account} is disconnected here, but X did not confirm it: on X, remove the app under "
+        "Settings, Security and account access, Apps and sessions, Connected apps."
+    )
+
+
+def _badge(note: Note) -> str:
+    return format_html('<span class="state tone-{}">{}</span>', note.tone, note.word)

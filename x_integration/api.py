@@ -1,12 +1,20 @@
 """The account's API: connect, status, revoke."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.contrib import admin, messages
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -59,10 +67,38 @@ class Authorize(APIView):
         )
 
 
+class FailedPage(BaseRenderer):
+    """What kept an account from being connected, as a page in the admin's look."""
+
+    media_type = "text/html"
+    format = "html"
+    charset = "utf-8"
+    UNREADABLE = "X sent you back without what belongs to a connection; begin again."
+
+    def render(
+        self,
+        data: Mapping[str, Any],
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> str:
+        """The error's sentence; nothing of the address, which holds X's code and the state."""
+        request = (renderer_context or {})["request"]
+        context = {
+            **admin.site.each_context(request),
+            "title": "Connect X",
+            "sentence": self.UNREADABLE if data["code"] == "invalid" else data["detail"],
+        }
+        return render_to_string("x_integration/connect_failed.html", context, request=request)
+
+
 class Callback(APIView):
-    """Where X sends the person back; the single-use state says who it is."""
+    """Where X sends the person back; the single-use state says who it is.
+
+    A browser, which asks for a page, is led to the account's page or shown what went wrong.
+    """
 
     permission_classes = (AllowAny,)
+    renderer_classes = (JSONRenderer, FailedPage)
 
     class Input(serializers.Serializer[Any]):
         """X's query string; `code` is absent when consent was denied."""
@@ -70,7 +106,7 @@ class Callback(APIView):
         state = serializers.CharField(max_length=500)
         code = serializers.CharField(max_length=2000, required=False, default="")
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponseBase:
         """Exchange the code (it lives 30 s) and name the connected account."""
         given = self.Input(data=request.query_params)
         given.is_valid(raise_exception=True)
@@ -78,7 +114,16 @@ class Callback(APIView):
         account = services.complete_authorization(
             **given.validated_data, x=XClient(), now=timezone.now(), visitor=visitor
         )
+        if isinstance(request.accepted_renderer, FailedPage):
+            return _to_the_account(request, account)
         return Response({"connected": True, "account_username": account.username})
+
+
+def _to_the_account(request: Request, account: XAccount) -> HttpResponseBase:
+    """The account's page, by way of the login where nobody is signed in."""
+    messages.success(request, f"{account} is connected.")
+    page = reverse("admin:x_integration_xaccount_change", args=[account.pk])
+    return redirect(page) if isinstance(request.user, User) else redirect_to_login(page)
 
 
 class Status(APIView):

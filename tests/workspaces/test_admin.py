@@ -28,14 +28,14 @@ from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.members_admin import MembersAdmin
-from workspaces.models import AuditEvent, Counter, SystemSwitch, Workspace
-from workspaces.services import set_kill_switch, switches
+from workspaces.models import Alarm, AuditEvent, Counter, SystemSwitch, Workspace
+from workspaces.services import raise_alarm, set_kill_switch, switches
 from x_integration.models import SourcePost, XAccount
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # Models whose rows belong to a workspace, and those that belong to nobody.
-SCOPED = [Workspace, AuditEvent, XAccount, SourcePost, QueueItem, Approval]
+SCOPED = [Workspace, Alarm, AuditEvent, XAccount, SourcePost, QueueItem, Approval]
 SYSTEM = [Counter, SystemSwitch, Heartbeat, Schedule, Success, Failure]
 
 
@@ -49,6 +49,7 @@ def furnished(slug: str) -> Workspace:
     owner = UserFactory(username=f"owner-of-{slug}")
     workspace = WorkspaceFactory(slug=slug, owner=owner)
     XAccountFactory(workspace=workspace, username=f"account-of-{slug}")
+    raise_alarm("account_held", detail=f"held in {slug}", workspace=workspace, now=timezone.now())
     item = QueueItemFactory(workspace=workspace, text=f"Thank you from {slug}")
     actor = Actor.operator(owner, door="admin")
     approve_item(item.pk, version=1, actor=actor, now=timezone.now())

@@ -1,15 +1,19 @@
-"""The admin's pages of the account and of what people said: for reading, without a token."""
+"""The admin's lists of accounts, of what people said and of alarms: for reading, without a token."""
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from tests.factories import (
     MembershipFactory,
     SourcePostFactory,
     UserFactory,
+    WorkspaceFactory,
     XAccountFactory,
 )
 from tests.x_integration.conftest import opened
+from workspaces.models import Alarm
+from workspaces.services import end_alarms, raise_alarm
 from x_integration.models import XAccount
 
 pytestmark = pytest.mark.django_db
@@ -99,3 +103,63 @@ def test_what_was_said_to_another_workspace_is_missing(client, account):
     other = SourcePostFactory(text="Nobody here reads this.")
     assert "Nobody here reads this." not in client.get(POSTS).content.decode()
     assert client.get(f"{POSTS}{other.pk}/change/").status_code == 404
+
+
+# --- alarms ---------------------------------------------------------------------------------------
+
+ALARMS = "/admin/workspaces/alarm/"
+
+
+@pytest.fixture
+def alarms(account):
+    """One that is over and one that is open of the account, another workspace's, and the system's."""
+    now = timezone.now()
+    for kind in ("token_refused", "account_held"):
+        raise_alarm(kind, detail=f"{kind} of ours", workspace=account.workspace, now=now)
+    end_alarms("token_refused", workspace=account.workspace, now=now)
+    raise_alarm("account_held", detail="of theirs", workspace=WorkspaceFactory(), now=now)
+    raise_alarm("mass_401", detail="of everybody", now=now)
+    return account.workspace
+
+
+def seen(client):
+    return [alarm.detail for alarm in client.get(ALARMS).context["cl"].queryset]
+
+
+def member_of(workspace, *permissions):
+    person = MembershipFactory(workspace=workspace, role="member").user
+    person.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return person
+
+
+def test_a_member_sees_the_own_alarms_the_open_ones_first(client, alarms):
+    client.force_login(member_of(alarms))
+    assert seen(client) == ["account_held of ours", "token_refused of ours"]
+
+
+def test_a_system_operator_sees_the_systems_alarms_too(client, alarms):
+    client.force_login(member_of(alarms, "system_operator"))
+    assert sorted(seen(client)) == ["account_held of ours", "of everybody", "token_refused of ours"]
+
+
+def test_the_systems_alarm_and_another_workspaces_are_missing_for_a_member(client, alarms):
+    client.force_login(member_of(alarms))
+    for alarm in Alarm.objects.filter(detail__in=["of everybody", "of theirs"]):
+        assert client.get(f"{ALARMS}{alarm.pk}/change/").status_code == 404
+
+
+def test_an_alarm_says_whether_it_is_over(client, alarms):
+    text = client.get(ALARMS).content.decode()
+    assert ">open</span>" in text
+    assert ">over</span>" in text
+
+
+def test_nobody_ends_an_alarm_by_hand(client, alarms):
+    alarm = Alarm.objects.get(workspace=alarms, over_at=None)
+    assert client.post(f"{ALARMS}{alarm.pk}/change/", {"detail": "x"}).status_code == 403
+    assert client.post(f"{ALARMS}{alarm.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_the_lists_of_alarms_can_be_narrowed_by_kind(client, alarms):
+    answer = client.get(ALARMS, {"kind": "account_held"})
+    assert [alarm.detail for alarm in answer.context["cl"].queryset] == ["account_held of ours"]

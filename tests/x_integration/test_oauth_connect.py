@@ -298,6 +298,7 @@ def test_another_account_does_not_take_the_place_of_the_first(connect, x, team):
     assert "@cafe" in refused(connect(user="bar"), "another_account")
     after = XAccount.objects.values().get()
     assert (after["x_user_id"], after["token_version"]) == (before["x_user_id"], 1)
+    assert x.simulator.overview()["grants_live"] == 1  # the other's was given back
 
 
 def test_an_account_that_lives_in_another_workspace_connects_nothing(connect, team):

@@ -110,7 +110,7 @@ def broken_log(transactional_db):
 
 
 def test_a_pair_is_kept_though_the_audit_log_is_broken(x, expired, broken_log, monkeypatch):
-    monkeypatch.setattr("x_integration.services.renewal._STORE_SECONDS", 0.5)
+    monkeypatch.setattr("x_integration.services.renewal._KEEP_SECONDS", 0.5)
     assert renew(expired) == "success"
     assert XClient().me(token_of(expired))[1] == "cafe"
     assert refreshes() == {}

@@ -31,7 +31,7 @@ def note_unauthorized(workspace: Workspace, token: str, *, actor: Actor, now: da
     row = XAccount.objects.filter(pk=account.pk, token_version=account.token_version)
     with transaction.atomic(durable=True):
         noted = row.filter(access_token_rejected_at=None).update(
-            access_token_rejected_at=now, updated_at=now
+            access_token_rejected_at=now, refresh_not_before=None, updated_at=now
         )
         if noted:
             audit.record(

@@ -24,7 +24,7 @@ from x_integration.errors import ConnectFailed, XUnauthorized
 from x_integration.models import OAuthState, XAccount
 from x_integration.services.accounts import ACCOUNT_HELD
 from x_integration.services.pairs import token_columns
-from x_integration.services.renewal import TOKEN_REFUSED
+from x_integration.services.renewal import TOKEN_REFUSED, revoke_at_x
 
 DEFAULT_SCOPE = "tweet.read tweet.write users.read offline.access"
 STATE_LIFE = timedelta(minutes=10)
@@ -100,11 +100,20 @@ def _complete(
     x_user_id, username = x.me(pair.access_token)
     try:
         return _store(row, pair, x_user_id=x_user_id, username=username, now=now)
+    except _AnotherAccount as error:
+        if not XAccount.objects.filter(x_user_id=x_user_id, revoked_at=None).exists():
+            revoke_at_x(x, pair.refresh_token, pair.access_token)  # nobody here will use them
+        why = f"this workspace belongs to @{error}, and @{username} signed in at X"
+        raise _failed("another_account", why) from None
     except IntegrityError as error:
         if "x_account_live_once" not in str(error):
             raise
         why = "this X account is connected in another workspace; disconnect it there first"
         raise _failed("live_elsewhere", why) from None
+
+
+class _AnotherAccount(Exception):
+    """Somebody signed in at X as another account than the workspace's."""
 
 
 def _failed(code: str, why: str) -> ConnectFailed:
@@ -166,8 +175,7 @@ def _store(
         Workspace.objects.select_for_update(no_key=True).get(pk=row.workspace_id)
         before = XAccount.objects.select_for_update().filter(workspace=row.workspace).first()
         if before and before.x_user_id != x_user_id:
-            why = f"this workspace belongs to @{before.username}, and @{username} signed in at X"
-            raise _failed("another_account", why)
+            raise _AnotherAccount(before.username)
         mended = before is not None and before.held_reason == XUnauthorized.code
         account, _ = XAccount.objects.update_or_create(
             workspace=row.workspace,

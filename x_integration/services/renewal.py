@@ -42,7 +42,9 @@ MIN_INTERVAL = timedelta(seconds=60)
 """Between two rotations of one account: a new token that does not work is not mended by another."""
 RENEW_AHEAD, RENEW_SPREAD = timedelta(minutes=10), timedelta(minutes=10)
 BATCH_SIZE = 2000
-_STORE_SECONDS = 20  # 25 s of calling + 20 s of storing end before the task's 60 s
+_KEEP_SECONDS = (
+    28  # from the call's beginning: 25 s of beginning + 28 s + a last try end before 60 s
+)
 _BACK_OFF = (30, 60, 120, 240, 300)  # seconds
 TOKEN_REFUSED, CLIENT_REFUSED = "token_refused", "x_client_refused"  # alarms
 logger = logging.getLogger(__name__)
@@ -211,9 +213,8 @@ class _Renewal:
 
     def _store(self, pair: TokenPair, x: XClient) -> str:
         """Keep the pair, whatever the database does meanwhile: the one before it is spent."""
-        until = self.begun + _STORE_SECONDS
+        until, last_try = self.begun + _KEEP_SECONDS, False
         while True:
-            last_try = monotonic() > until
             try:
                 stored = self._store_once(pair, audited=not last_try)
                 break
@@ -221,8 +222,9 @@ class _Renewal:
                 logger.exception("renewal_not_stored", extra={"account_id": self.account.pk})
                 if last_try:
                     raise
-                connection.close()
-                wait_out(0.5)
+            connection.close()
+            wait_out(0.5)
+            last_try = monotonic() > until
         if not stored:
             self._drop(pair, x)
         return "success"
