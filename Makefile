@@ -12,10 +12,10 @@ python := $(VENV)/bin/python
 apps := revfirst workspaces x_integration publishing control
 sets := base demo test dev
 
-.PHONY: help demo test lint format bench states requirements clean
+.PHONY: help demo test lint format bench bench-tokens states requirements clean
 
 help: ## list the commands
-	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run the whole system here, with a local X; Ctrl-C stops it (ARGS=--once: one round, then end)
 	deploy/make-env demo
@@ -40,9 +40,15 @@ format: ## write the code in its one style
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: ## measure what a first look costs, beside the bounds
+bench: ## measure a first look, renewals and the status API, beside the bounds
 	deploy/make-env dev
 	$(python) -m tests.benchmarks.first_look
+	$(python) -m tests.benchmarks.tokens
+	$(python) -m tests.benchmarks.status
+
+bench-tokens: ## renewals in full: 10,000 accounts, 13 minutes (ARGS="--minutes 60")
+	deploy/make-env dev
+	$(python) -m tests.benchmarks.tokens --accounts 10000 --minutes 12 $(ARGS)
 
 states: ## write docs/STATES.md from the table of moves
 	deploy/make-env dev

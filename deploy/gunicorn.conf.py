@@ -25,8 +25,20 @@ reuse_port = (
     workers > 1
 )  # with one there is nothing to share, and a second server would join in unseen
 keepalive = 5
-timeout = 60  # an OAuth callback waits on X, at most 25 s
+timeout = 60  # an OAuth callback asks X twice, at most 25 s each
 graceful_timeout = 30
+# Its own lines in our form: it repeats requests that it cannot read, and they may hold X's code.
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": settings.LOGGING["formatters"],
+    "handlers": settings.LOGGING["handlers"],
+    "root": settings.LOGGING["root"],
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        "gunicorn.access": {"level": "INFO", "handlers": [], "propagate": False},
+    },
+}
 accesslog = None  # /metrics counts requests, the proxy logs them
 control_socket_disable = True  # its one path per user is shared by every gunicorn of that user
 if os.access("/dev/shm", os.W_OK):  # noqa: S108 - heartbeat files of gunicorn's own naming

@@ -319,6 +319,8 @@ REST_FRAMEWORK = {
         "rest_framework.throttling.UserRateThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {"anon": "60/min", "user": "600/min"},
+    # Whom a stranger's request counts for: the address that our own proxy saw, never one they name.
+    "NUM_PROXIES": 1 if IN_PRODUCTION else 0,
     "EXCEPTION_HANDLER": "revfirst.api.handle_exception",
 }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, quote_plus
 
+from revfirst.logs import HIDDEN
 from revfirst.storable import storable_text
 from x_integration.errors import XNotSent, XOutcomeUnknown, XRejected, XUnauthorized
 
@@ -43,15 +45,17 @@ class Problem:
     reset_at: datetime | None = None
 
     @classmethod
-    def of(cls, status: int, body: Any, headers: Mapping[str, str]) -> Problem:
-        """Read a problem from any of X's error shapes."""
+    def of(
+        cls, status: int, body: Any, headers: Mapping[str, str], *, sent: Iterable[str] = ()
+    ) -> Problem:
+        """Read a problem from any of X's error shapes; secrets that were `sent` are taken out of it."""
         said = body if isinstance(body, dict) else {}
         errors = said.get("errors")
         nested = (
             [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
         )
         kinds = [str(each["type"]) for each in (said, *nested) if each.get("type")]
-        words = _words_of(said, nested)
+        words = without_secrets(_words_of(said, nested), sent)
         return cls(
             status=status,
             type=kinds[0].rstrip("/").rsplit("/", 1)[-1] if kinds else "",
@@ -64,6 +68,14 @@ class Problem:
     def says(self, *phrases: str) -> bool:
         """Whether one of the phrases stands in X's words."""
         return any(phrase in self.words.lower() for phrase in phrases)
+
+
+def without_secrets(words: str, secrets: Iterable[str]) -> str:
+    """X's words, where they repeat what we sent: as it is, or as it stands in a URL."""
+    for secret in filter(None, secrets):
+        for dress in {secret, quote(secret, safe=""), quote_plus(secret)}:
+            words = words.replace(dress, HIDDEN)
+    return words
 
 
 def _words_of(said: Mapping[str, Any], nested: list[dict[str, Any]]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.cookiejar import DefaultCookiePolicy
@@ -20,7 +21,7 @@ from django.conf import settings
 
 from revfirst.db import outside_transaction
 from revfirst.storable import storable_text
-from x_integration.answers import Problem, reset_at, write_error
+from x_integration.answers import Problem, reset_at, without_secrets, write_error
 from x_integration.errors import (
     ConnectFailed,
     XClientRefused,
@@ -99,7 +100,8 @@ class XClient:
             raise _lost_write(error, flight) from None
         post_id = _created_id(answer)
         if post_id is None:
-            raise write_error(Problem.of(answer.status, answer.json, answer.headers))
+            problem = Problem.of(answer.status, answer.json, answer.headers, sent=[access_token])
+            raise write_error(problem)
         return post_id
 
     def me(self, access_token: str) -> tuple[str, str]:
@@ -187,7 +189,10 @@ class XClient:
         basic = (settings.X_CLIENT_ID, settings.X_CLIENT_SECRET)
         flight = Flight(time.monotonic() + TOTAL_SECONDS)
         try:
+            flight.check_can_begin()
             return self._send("POST", url, data=form, auth=basic, flight=flight)
+        except XNotSent as error:
+            raise XTokenUnspent("It was too late to ask X.", code=error.code) from None
         except requests.RequestException as error:
             if flight.unsent:
                 raise XTokenUnspent("X could not be reached.", code="x_unreachable") from None
@@ -255,7 +260,7 @@ def _refresh_error(answer: Answer, form: Mapping[str, str]) -> XGrantRefused | X
     if status == 400 and dead:
         return XGrantRefused(f"X refused the refresh token ({said}).")
     if status == 401 or error in ("invalid_client", "unauthorized_client"):
-        return XClientRefused(f"X did not accept our client credentials ({said}).")
+        return XClientRefused(f"X did not accept our client id and secret ({status}).")
     code, sentence = f"x_token_{status}", f"X did not renew the tokens ({said})."
     if 400 <= status < 500 and status != 408:
         return XTokenUnspent(sentence, code=code, retry_at=reset_at(answer.headers))
@@ -301,6 +306,10 @@ def _oauth_error(answer: Answer, form: Mapping[str, str]) -> str:
     """
     body = answer.json if isinstance(answer.json, dict) else {}
     said = [str(body[key]) for key in ("error", "error_description") if body.get(key)]
-    for name in form.keys() & {"code", "code_verifier", "refresh_token", "token"}:
-        said = [words.replace(form[name], "[hidden]") for words in said]
+    ours = f"{settings.X_CLIENT_ID}:{settings.X_CLIENT_SECRET}"
+    sent = [
+        form[name] for name in form.keys() & {"code", "code_verifier", "refresh_token", "token"}
+    ]
+    sent += [settings.X_CLIENT_SECRET, b64encode(ours.encode()).decode()]
+    said = [without_secrets(words, sent) for words in said]
     return f"{answer.status} {': '.join(words[:120] for words in said)}".strip()

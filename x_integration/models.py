@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -15,6 +16,28 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+class XAccountQuerySet(models.QuerySet["XAccount"]):
+    """Named reads of accounts."""
+
+    def live(self) -> XAccountQuerySet:
+        """Accounts that nobody revoked."""
+        return self.filter(revoked_at=None)
+
+    def free_to_renew(self, now: datetime, *, patient: bool = True) -> XAccountQuerySet:
+        """Accounts whose tokens may be renewed: nobody is at it or was a moment ago, X did not refuse.
+
+        With `patient`, the pause after a renewal that brought nothing is over, too.
+        """
+        free = Q(refresh_leased_until=None) | Q(refresh_leased_until__lte=now)
+        rested = Q(last_refresh_at=None) | Q(last_refresh_at__lte=now - XAccount.MIN_INTERVAL)
+        rows = self.live().filter(
+            free, rested, reauthorization_required_at=None, refresh_token__isnull=False
+        )
+        if patient:
+            rows = rows.filter(Q(refresh_not_before=None) | Q(refresh_not_before__lte=now))
+        return rows
+
+
 class XAccount(models.Model):
     """One account on X per workspace, with its encrypted tokens.
 
@@ -25,6 +48,8 @@ class XAccount(models.Model):
     """
 
     PUBLISH_SCOPE = "tweet.write"
+    MIN_INTERVAL = timedelta(seconds=60)
+    """Between two rotations: a new token that X does not take is not mended by another."""
 
     workspace = models.OneToOneField(Workspace, models.PROTECT, related_name="x_account")
     x_user_id = models.CharField(max_length=19)
@@ -56,6 +81,8 @@ class XAccount(models.Model):
     mentions_seen_until = models.CharField(
         max_length=19, blank=True, help_text="The newest mention of the last complete run."
     )
+
+    objects = XAccountQuerySet.as_manager()
 
     class Meta:
         verbose_name = "X account"
@@ -127,6 +154,10 @@ class XAccount(models.Model):
         return self.reauthorization_required_at is not None or not all(
             token.opens() for token in stored
         )
+
+    def was_renewed_lately(self, now: datetime) -> bool:
+        """Whether the stored token is one that X granted a moment ago."""
+        return self.last_refresh_at is not None and self.last_refresh_at > now - self.MIN_INTERVAL
 
     def renewal_is_leased(self, now: datetime) -> bool:
         """Whether somebody is renewing the tokens at this moment."""

@@ -12,7 +12,7 @@ import io
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -28,12 +28,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_latest_begin: ContextVar[float] = ContextVar("latest_begin", default=inf)
+
+
+@contextmanager
+def begins_before(instant: float) -> Iterator[None]:
+    """No request of this thread begins after `instant`, on `time.monotonic()`: it raises XNotSent."""
+    before = _latest_begin.set(instant)
+    try:
+        yield
+    finally:
+        _latest_begin.reset(before)
+
+
 @dataclass
 class Flight:
     """One request; both limits are on `time.monotonic()`."""
 
     deadline: float
-    begin_before: float = inf
+    begin_before: float = field(default_factory=_latest_begin.get)
     unsent: bool = False  # true from the first knock at the peer until the request's first byte
 
     def check_can_begin(self) -> None:

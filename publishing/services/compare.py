@@ -145,4 +145,4 @@ def _own_posts(workspace: Workspace, x: XClient) -> list[Post]:
         pages = x.timeline(account.x_user_id, access_token=token, start_time=first)
         return [post for page in pages for post in page.posts]
 
-    return with_access_token(workspace, read, x=x, actor=Actor.command(), now=timezone.now())
+    return with_access_token(workspace, read, x=x, actor=Actor.command(), clock=timezone.now)

@@ -43,9 +43,11 @@ def publish_item(item_id: int, *, x: XClient, actor: Actor, clock: Clock) -> Non
         return
     send = partial(_send, item_id, patience=patience, x=x, actor=actor, clock=clock)
     token = get_workspace_x_access_token(workspace, now=clock(), x=x, wait=False)
-    if send(token) != _UNAUTHORIZED or not patience.left():
+    if send(token) != _UNAUTHORIZED or token is None:
         return
-    fresh = token_after_unauthorized(workspace, token or "", x=x, actor=actor, now=clock())
+    fresh = token_after_unauthorized(
+        workspace, token, x=x, actor=actor, clock=clock, patience=patience
+    )
     if fresh is None:
         return
     released = QueueItem.objects.filter(pk=item_id, state=State.APPROVED, last_error=_UNAUTHORIZED)

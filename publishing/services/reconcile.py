@@ -16,6 +16,7 @@ from publishing.services.moves import move_item
 from publishing.services.settle import note_look, settle_attempt
 from publishing.states import Outcome, State
 from revfirst.batch import Patience, each_alone, run_batch
+from revfirst.clock import ticking
 from revfirst.errors import RevFirstError
 from workspaces import audit
 from workspaces.actors import Actor
@@ -165,7 +166,9 @@ def _find(attempt: PublishAttempt, *, x: XClient, actor: Actor, now: datetime) -
             if post.replied_to == target and normalised(post.text) == text
         ]
 
-    matches = with_access_token(workspace, look, x=x, actor=actor, now=now)
+    matches = with_access_token(
+        workspace, look, x=x, actor=actor, clock=ticking(now), patience=patience
+    )
     taken = set(
         workspace.items.filter(x_post_id__in=[post.id for post in matches]).values_list(
             "x_post_id", flat=True

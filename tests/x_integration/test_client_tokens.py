@@ -206,6 +206,7 @@ def test_too_many_says_when_to_come_back(voice):
     voice.simulator.fault("rate_limited", "POST", TOKEN, reset_in=600)
     with pytest.raises(XTokenUnspent) as raised:
         voice.client.refresh_token("old")
+    assert raised.value.retry_at is not None
     assert 590 < (raised.value.retry_at - timezone.now()).total_seconds() <= 600
 
 

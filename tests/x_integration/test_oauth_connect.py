@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import requests
+from django.db import DatabaseError
 from django.utils import timezone
 
 from revfirst.logs import JsonFormatter
@@ -372,7 +373,7 @@ def test_a_state_that_nobody_made_is_in_the_systems_log(client, x, team):
 
 
 def test_a_stranger_cannot_fill_the_log(client, x, team, monkeypatch):
-    monkeypatch.setattr("x_integration.services.connect.STRAYS_PER_MINUTE", 2)
+    monkeypatch.setattr("x_integration.services.connect.REFUSALS_PER_MINUTE", 2)
     answers = [come_back(client, {"state": f"guess-{n}", "code": "c"}) for n in range(5)]
     assert {answer.status_code for answer in answers} == {409}
     assert reasons(AuditChain.SYSTEM) == ["unknown_state"] * 2
@@ -385,6 +386,23 @@ def test_an_x_that_does_not_answer_is_audited(client, x, team, sent_back, path, 
     x.fault("html", method="*", path=path)
     come_back(client, sent_back)
     assert reasons(team.pk) == [reason]
+
+
+def test_whatever_else_goes_wrong_is_audited_too(client, x, team, sent_back, monkeypatch):
+    def broken(*args, **kwargs):
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr("x_integration.services.connect._store", broken)
+    client.raise_request_exception = False
+    assert come_back(client, sent_back).status_code == 500
+    assert reasons(team.pk) == ["error"]
+
+
+def test_a_state_that_was_used_fills_no_log_either(client, team, sent_back, monkeypatch):
+    monkeypatch.setattr("x_integration.services.connect.REFUSALS_PER_MINUTE", 2)
+    for _ in range(5):
+        come_back(client, sent_back)
+    assert reasons(team.pk) == ["used_state"] * 2
 
 
 def test_a_person_who_lost_the_role_is_audited(client, team, sent_back):

@@ -1,27 +1,33 @@
 """Renewals that go wrong: what is kept, what is tried again and when, and who is told."""
 
 from datetime import timedelta
+from threading import Event, Thread
+from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core import checks
 from django.core.cache import cache
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from django_q.models import OrmQ
 
 from publishing.models import QueueItem
-from publishing.services import publish_item
+from publishing.services import compare_counters, publish_item
 from tests.factories import XAccountFactory
 from tests.worlds import WORKER, operator
 from tests.x_integration.renewals import TOKEN, account_of, pair_of, refreshes, renew, token_of
 from workspaces.models import Alarm, AuditEvent, SystemHold
 from workspaces.services import place_hold
 from x_integration.client import XClient
+from x_integration.crypto import Secret
 from x_integration.errors import XUnauthorized
+from x_integration.locks import alone
 from x_integration.models import XAccount
 from x_integration.services import (
     due_for_renewal,
     get_workspace_x_access_token,
+    give_up_after_unauthorized,
     hold_account,
     refresh_workspace_x_tokens,
     renew_at,
@@ -37,6 +43,12 @@ MINUTE = timedelta(minutes=1)
 
 def open_alarms():
     return sorted(Alarm.objects.filter(over_at=None).values_list("kind", flat=True))
+
+
+@pytest.fixture
+def ending(x):
+    """A token that lives for eight more minutes: it is due, and good."""
+    return x.connected("cafe", expires_at=timezone.now() + 8 * MINUTE)
 
 
 # --- what came is kept ----------------------------------------------------------------------------
@@ -64,34 +76,68 @@ def test_a_rotation_without_a_new_refresh_token_keeps_the_old_one_until_x_refuse
     assert account_of(expired).connected_reason(later) == "reauthorization_required"
 
 
-def test_a_pair_is_kept_though_the_database_fails_for_a_while(x, expired, monkeypatch):
-    once, failures = _Renewal._store_once, [OperationalError("gone")] * 2
+@pytest.mark.parametrize("problem", [OperationalError, InterfaceError])
+def test_a_pair_is_kept_though_the_database_fails_for_a_while(x, expired, monkeypatch, problem):
+    once, failures = _Renewal._store, [problem("gone")] * 2
 
     def flaky(self, pair, *, audited):
         if failures:
             raise failures.pop()
         return once(self, pair, audited=audited)
 
-    monkeypatch.setattr(_Renewal, "_store_once", flaky)
+    monkeypatch.setattr(_Renewal, "_store", flaky)
     assert renew(expired) == "success"
     assert XClient().me(token_of(expired))[1] == "cafe"
     assert refreshes() == {"outcome=success": 1}
 
 
 def test_a_pair_whose_commit_was_not_heard_of_is_not_stored_twice(x, expired, monkeypatch):
-    once, told = _Renewal._store_once, []
+    once, heard = _Renewal._store, [False]
+
+    def lost():
+        raise OperationalError("the answer to COMMIT was lost")
 
     def deaf(self, pair, *, audited):
-        stored = once(self, pair, audited=audited)
-        if not told:
-            told.append(stored)
-            raise OperationalError("the answer to COMMIT was lost")
-        return stored
+        if not heard.pop():
+            transaction.on_commit(lost)
+        heard.append(True)
+        return once(self, pair, audited=audited)
 
-    monkeypatch.setattr(_Renewal, "_store_once", deaf)
+    monkeypatch.setattr(_Renewal, "_store", deaf)
     assert renew(expired) == "success"
     assert account_of(expired).token_version == 2
     assert refreshes() == {"outcome=success": 1}
+
+
+def test_an_access_token_that_x_grants_again_is_a_new_pair_all_the_same(x, expired):
+    access, refresh = pair_of(expired)
+    x.fault("edit_answer", path=TOKEN, set={"access_token": access})
+    assert renew(expired) == "success"
+    assert pair_of(expired)[0] == access
+    assert pair_of(expired)[1] != refresh
+    assert refreshes() == {"outcome=success": 1}
+
+
+def test_a_slow_answer_is_kept_with_its_audit_row(x, expired, monkeypatch):
+    monkeypatch.setattr("x_integration.services.renewal._KEEP_SECONDS", 0)
+    x.fault("slow_answer", path=TOKEN, ms=300)
+    renew(expired)
+    assert refreshes() == {"outcome=success": 1}
+
+
+@pytest.mark.parametrize("fault", [{"kind": "lost_answer"}, {"kind": "rate_limited"}])
+def test_what_x_said_is_written_down_though_the_database_fails_once(x, ending, monkeypatch, fault):
+    once, failures = _Renewal._nothing_came, [OperationalError("gone")]
+
+    def flaky(self, *args, audited):
+        if failures:
+            raise failures.pop()
+        return once(self, *args, audited=audited)
+
+    monkeypatch.setattr(_Renewal, "_nothing_came", flaky)
+    x.fault(path=TOKEN, **fault)
+    renew(ending)
+    assert account_of(ending).refresh_not_before is not None
 
 
 @pytest.fixture
@@ -110,7 +156,7 @@ def broken_log(transactional_db):
 
 
 def test_a_pair_is_kept_though_the_audit_log_is_broken(x, expired, broken_log, monkeypatch):
-    monkeypatch.setattr("x_integration.services.renewal._KEEP_SECONDS", 0.5)
+    monkeypatch.setattr("x_integration.services.renewal._KEEP_SECONDS", 0)
     assert renew(expired) == "success"
     assert XClient().me(token_of(expired))[1] == "cafe"
     assert refreshes() == {}
@@ -119,14 +165,10 @@ def test_a_pair_is_kept_though_the_audit_log_is_broken(x, expired, broken_log, m
 # --- tried again, and when ------------------------------------------------------------------------
 
 
-@pytest.fixture
-def ending(x):
-    """A token that lives for eight more minutes: it is due, and good."""
-    return x.connected("cafe", expires_at=timezone.now() + 8 * MINUTE)
-
-
 def try_again_in(workspace):
-    left = account_of(workspace).refresh_not_before - timezone.now()
+    until = account_of(workspace).refresh_not_before
+    assert until is not None
+    left = until - timezone.now()
     return round(left.total_seconds() / 30) * 30
 
 
@@ -285,7 +327,8 @@ def test_renewing_inside_a_transaction_is_a_mistake_and_takes_no_lease(x, expire
 def test_accounts_are_renewed_ten_to_twenty_minutes_ahead_spread_evenly():
     now = timezone.now()
     accounts = [XAccountFactory.build(pk=pk, workspace=None, expires_at=now) for pk in range(1000)]
-    ahead = sorted((now - renew_at(account)).total_seconds() / 60 for account in accounts)
+    instants = [renew_at(account) for account in accounts]
+    ahead = sorted((now - instant).total_seconds() / 60 for instant in instants if instant)
     assert 10 <= ahead[0] < 10.1
     assert 19.9 < ahead[-1] < 20
     assert 14 < ahead[500] < 16
@@ -295,6 +338,7 @@ def test_accounts_are_renewed_ten_to_twenty_minutes_ahead_spread_evenly():
 def test_an_account_is_due_from_its_own_instant_on():
     account = XAccountFactory()
     instant = renew_at(account)
+    assert instant is not None
     assert due_for_renewal(instant - timedelta(seconds=1)) == []
     assert due_for_renewal(instant) == [account]
 
@@ -355,7 +399,8 @@ def test_a_held_account_is_not_renewed_over_and_over(x, cafe):
 
 
 def test_a_401_for_a_token_that_was_renewed_meanwhile_needs_no_other_renewal(x, cafe):
-    item, renewed = x.approved(cafe), []
+    item = x.approved(cafe)
+    renewed: list[str] = []
 
     class RenewedMeanwhile(XClient):
         def create_post(self, *args, **kwargs):
@@ -420,6 +465,182 @@ def test_the_only_account_is_never_a_burst(x, cafe):
     note_unauthorized(cafe, token_of(cafe), actor=WORKER, now=timezone.now())
     assert not SystemHold.objects.exists()
     assert account_of(cafe).access_token_rejected_at is not None
+
+
+def test_a_401_to_a_token_that_was_renewed_a_moment_ago_holds_the_account(x, cafe):
+    item = x.approved(cafe)
+    XAccount.objects.update(expires_at=timezone.now())
+    x.fault("unauthorized", path="/2/tweets", times=None)
+    for _ in range(3):
+        QueueItem.objects.update(not_before=None)
+        x.publish(item)
+    assert account_of(cafe).held_reason == "x_unauthorized"
+    assert (len(x.calls("POST", TOKEN)), len(x.calls("POST", "/2/tweets"))) == (1, 1)
+
+
+def test_a_401_that_came_late_is_noted_though_nothing_more_is_begun(x, cafe, monkeypatch):
+    item = x.approved(cafe)
+
+    class Late(XClient):
+        def create_post(self, *args, **kwargs):
+            monkeypatch.setattr("revfirst.batch.Patience.left", lambda self: False)
+            return super().create_post(*args, **kwargs)
+
+    x.fault("unauthorized", path="/2/tweets")
+    publish_item(item.pk, x=Late(), actor=WORKER, clock=timezone.now)
+    assert account_of(cafe).access_token_rejected_at is not None
+    assert x.calls("POST", TOKEN) == []
+
+
+def test_a_401_to_an_older_token_does_not_hold_the_account(x, cafe):
+    old = token_of(cafe)
+    renew(cafe)
+    give_up_after_unauthorized(cafe, old, actor=WORKER, now=timezone.now())
+    assert account_of(cafe).held_at is None
+
+
+def test_an_account_that_was_revoked_is_not_held(x, cafe):
+    account = account_of(cafe)
+    revoke_workspace_x_tokens(cafe, actor=operator(cafe), now=timezone.now())
+    assert hold_account(account, reason="x", actor=WORKER, now=timezone.now()) is False
+
+
+def test_a_revocation_leaves_the_alarm_of_a_hold_that_stays(x, cafe):
+    hold_account(account_of(cafe), reason="suspended", actor=WORKER, now=timezone.now())
+    revoke_workspace_x_tokens(cafe, actor=operator(cafe), now=timezone.now())
+    assert (account_of(cafe).held_reason, open_alarms()) == ("suspended", ["account_held"])
+
+
+def test_customers_who_leave_together_are_no_burst(x):
+    """X refuses to renew what it rejects: those grants are dead, and the status says so."""
+    for number in range(4):
+        workspace = x.connected(f"team{number}")
+        item = x.approved(workspace)
+        XAccount.objects.filter(workspace=workspace).update(refresh_token=Secret.seal("gone"))
+        x.fault("unauthorized", path="/2/tweets")
+        x.publish(item)
+    assert not SystemHold.objects.exists()
+    reasons = {account.connected_reason(timezone.now()) for account in XAccount.objects.all()}
+    assert reasons == {"reauthorization_required"}
+
+
+def test_a_burst_lifts_the_holds_that_it_caused(x):
+    items = [x.approved(x.connected(f"team{number}")) for number in range(4)]
+    x.fault("unauthorized", path="/2/tweets", times=None)
+    for item in items:
+        x.publish(item)
+    assert not XAccount.objects.exclude(held_at=None).exists()
+    assert open_alarms() == ["mass_401"]
+    assert AuditEvent.objects.filter(type="account.lift_hold", data__reason="mass_401").exists()
+    x.simulator.clear_faults()
+    SystemHold.objects.update(lifted_at=timezone.now())
+    QueueItem.objects.update(not_before=None)
+    assert {x.publish(item).state for item in items} == {"published"}
+    assert compare_counters() == []
+
+
+# --- who is told that nothing will come -----------------------------------------------------------
+
+
+def test_a_token_that_ends_and_cannot_be_renewed_raises_an_alarm(x, expired):
+    XAccount.objects.update(refresh_token=None)
+    token_of(expired)
+    assert open_alarms() == ["token_not_renewable"]
+
+
+def test_a_token_that_no_key_opens_raises_an_alarm(x, expired, settings):
+    settings.TOKEN_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    renew_due()
+    assert open_alarms() == ["token_not_renewable"]
+
+
+def test_renewals_that_go_on_failing_raise_an_alarm_which_a_success_ends(x, expired):
+    x.fault("rate_limited", path=TOKEN, times=6)
+    for _ in range(5):
+        renew(expired)
+    assert open_alarms() == []
+    renew(expired)
+    assert open_alarms() == ["renewal_fails"]
+    renew(expired)
+    assert open_alarms() == []
+
+
+def test_a_renewal_that_may_not_post_any_more_raises_an_alarm(x, expired):
+    x.fault("edit_answer", path=TOKEN, set={"scope": "tweet.read users.read"})
+    renew(expired)
+    assert open_alarms() == ["missing_scope"]
+    assert account_of(expired).publish_ready(timezone.now()) is False
+
+
+# --- batches and clocks that meet -----------------------------------------------------------------
+
+
+def test_two_batches_with_one_list_do_not_try_a_spent_token_twice(x, ending, monkeypatch):
+    """The second found its list before the first lost an answer."""
+    x.fault("lost_answer", path=TOKEN)
+    account = account_of(ending)
+    renew_batch(clock=timezone.now)
+    monkeypatch.setattr("x_integration.services.renewal.due_for_renewal", lambda now: [account])
+    renew_batch(clock=timezone.now)
+    assert len(x.calls("POST", TOKEN)) == 1
+
+
+def test_a_batch_leaves_the_accounts_to_one_that_is_at_work(x, ending):
+    with alone("x-renew-batch", seconds=5) as nobody_else:
+        assert nobody_else
+        assert renew_batch(clock=timezone.now) == (0, 0)
+    assert renew_batch(clock=timezone.now) == (1, 0)
+
+
+def test_accounts_that_nobody_can_renew_do_not_keep_others_waiting(x, ending, monkeypatch):
+    monkeypatch.setattr("x_integration.services.renewal.BATCH_SIZE", 1)
+    lost = Secret(Fernet(Fernet.generate_key()).encrypt(b"lost").decode())
+    XAccountFactory(expires_at=timezone.now() - MINUTE, refresh_token=lost)
+    assert renew_batch(clock=timezone.now) == (1, 1)
+    assert renew_batch(clock=timezone.now) == (1, 0)
+    assert account_of(ending).token_version == 2
+
+
+def test_a_lease_lasts_from_this_moment_however_old_the_callers_clock_is(x, expired):
+    leased: list[Any] = []
+
+    class Looking(XClient):
+        def refresh_token(self, refresh_token):
+            leased.append(account_of(expired).refresh_leased_until)
+            return super().refresh_token(refresh_token)
+
+    long_ago = timezone.now() - timedelta(seconds=125)
+    refresh_workspace_x_tokens(expired, now=long_ago, x=Looking())
+    assert leased[0] > timezone.now() + timedelta(seconds=110)
+
+
+def test_a_holder_that_slept_before_it_asked_does_not_ask_any_more(x, expired, monkeypatch):
+    monkeypatch.setattr("x_integration.services.renewal.BEGIN_SECONDS", -1)
+    assert renew(expired) == "failed"
+    assert account_of(expired).last_refresh_error == "claim_ran_out"
+    assert x.simulator.requests() == []
+
+
+def test_a_row_that_somebody_holds_for_long_is_left_alone(x, expired, monkeypatch):
+    monkeypatch.setattr("x_integration.services.renewal._LOCK_SECONDS", 0.2)
+    held, let_go = Event(), Event()
+
+    def hold():
+        with transaction.atomic():
+            XAccount.objects.select_for_update().get()
+            held.set()
+            let_go.wait(10)
+        connection.close()
+
+    holder = Thread(target=hold)
+    holder.start()
+    held.wait(10)
+    try:
+        assert renew(expired) == "skipped_locked"
+    finally:
+        let_go.set()
+        holder.join()
+    assert x.simulator.requests() == []
 
 
 # --- the order of the time-outs -------------------------------------------------------------------

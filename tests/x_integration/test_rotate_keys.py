@@ -16,6 +16,7 @@ from tests.x_integration.renewals import renew
 from workspaces.models import AuditEvent
 from x_integration.client import XClient
 from x_integration.crypto import Secret, hash_matches
+from x_integration.management.commands.rotate_token_keys import Command
 from x_integration.models import OAuthState, XAccount
 from x_integration.services import begin_authorization, rotate_keys
 
@@ -38,6 +39,10 @@ def both(settings, old):
         settings.TOKEN_ENCRYPTION_KEYS = list(keys or (NEW, old))
 
     return use
+
+
+def is_new(secret):
+    return secret is not None and secret.is_sealed_anew()
 
 
 def rotate():
@@ -100,7 +105,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(both, monkeypatch):
 
     with pytest.raises(Stopped):
         rotate_keys(actor=WORKER, now=timezone.now(), tell=stop)
-    assert sum(row.access_token.is_sealed_anew() for row in XAccount.objects.all()) == 4
+    assert sum(is_new(row.access_token) for row in XAccount.objects.all()) == 4
     assert "1 of 5 rows were encrypted anew." in rotate()
 
 
@@ -110,8 +115,8 @@ def test_it_tells_how_far_it_is(both, monkeypatch):
         XAccountFactory()
     both()
     told = rotate()
-    assert "2 of 3 rows read" in told
-    assert "3 of 3 rows read" in told
+    assert "pass 1: 2 of 3 rows read" in told
+    assert "pass 2: 3 of 3 rows read" in told
 
 
 def test_what_no_key_opens_is_named_and_left_alone(both):
@@ -123,14 +128,16 @@ def test_what_no_key_opens_is_named_and_left_alone(both):
     with pytest.raises(CommandError, match="1 row"):
         call_command("rotate_token_keys", stdout=told, stderr=told)
     assert "@cafe: no key opens it; connect the account again." in told.getvalue()
-    assert XAccount.objects.get(username="cafe").access_token.ciphertext == lost.ciphertext
+    kept = XAccount.objects.get(username="cafe").access_token
+    assert kept is not None
+    assert kept.ciphertext == lost.ciphertext
     assert AuditEvent.objects.get(type="keys.rotate").data == {"sealed_anew": 2, "unreadable": 1}
 
 
 def test_a_token_that_is_renewed_meanwhile_is_not_overwritten(x, expired, both, monkeypatch):
     both()
     sealed = Secret.seal
-    renewals = []
+    renewals: list[bool] = []
 
     def slow(plain):
         if not renewals:
@@ -142,7 +149,31 @@ def test_a_token_that_is_renewed_meanwhile_is_not_overwritten(x, expired, both, 
     account = XAccount.objects.get()
     assert account.token_version == 2
     assert XClient().me(opened(account.access_token))[1] == "cafe"
-    assert account.access_token.is_sealed_anew()
+    assert is_new(account.access_token)
+
+
+def test_a_process_that_still_writes_with_the_old_key_is_found_out(both, old, monkeypatch):
+    account = XAccountFactory(access="a", refresh="r")
+    both()
+    written_with = Fernet(old)
+
+    def tell(done):
+        stale = Secret(written_with.encrypt(b"newer").decode())
+        XAccount.objects.filter(pk=account.pk).update(access_token=stale)
+
+    done = rotate_keys(actor=WORKER, now=timezone.now(), tell=tell)
+    assert not done.is_whole
+    monkeypatch.setattr(Command, "_tell", lambda self, done: tell(done))
+    with pytest.raises(CommandError, match="restart everything"):
+        rotate()
+
+
+def test_an_attempt_to_connect_that_is_over_is_nobodys_business(both, owner_and_team):
+    owner, team = owner_and_team
+    begin_authorization(team, user=owner, now=timezone.now())
+    OAuthState.objects.update(expires_at=timezone.now())
+    both(NEW)
+    assert "0 of 0 rows" in rotate()
 
 
 def run_apart(act):

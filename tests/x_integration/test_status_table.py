@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -54,7 +55,7 @@ def account_with(access, refresh, *, revoked, decryptable):
     now = timezone.now()
     hours = {"valid": 1, "expired": -1, "none": None}[access]
     lost = Secret(Fernet(Fernet.generate_key()).encrypt(b"lost").decode())
-    changes = {} if decryptable else {"access_token": lost, "refresh_token": lost}
+    changes: dict[str, Any] = {} if decryptable else {"access_token": lost, "refresh_token": lost}
     if access == "none":
         changes["access_token"] = None
     if refresh == "no":

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -31,7 +32,7 @@ BEFORE_X_WAS_ASKED = "x_integration.client:XClient.refresh_token"
 class Stampede:
     """The processes, and what each of them got."""
 
-    def __init__(self, x, workspace, processes: int = PROCESSES, **env: str) -> None:
+    def __init__(self, x, workspace, *, processes: int = PROCESSES, **env: Any) -> None:
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -125,7 +126,7 @@ def test_an_x_slower_than_the_lock_is_still_asked_once(x, expired):
 
 @pytest.mark.parametrize("url", ["", "redis://127.0.0.1:1/0"], ids=["redis", "no redis"])
 def test_a_holder_killed_after_x_answered_costs_one_more_call_and_is_told(x, expired, url):
-    env = {"X_REFRESH_LOCK_TTL_SECONDS": "1", "STAMPEDE_WAITS": "2"}
+    env: dict[str, Any] = {"X_REFRESH_LOCK_TTL_SECONDS": "1", "STAMPEDE_WAITS": "2"}
     env |= {"REDIS_URL": url} if url else {}
     first = Stampede(x, expired, STAMPEDE_DIES_AT=AFTER_X_ANSWERED, **env).got()
     assert first == {"none": PROCESSES - 1}
@@ -140,7 +141,7 @@ def test_a_holder_killed_after_x_answered_costs_one_more_call_and_is_told(x, exp
 
 
 def test_a_holder_killed_before_x_was_asked_loses_nothing(x, expired):
-    env = {"X_REFRESH_LOCK_TTL_SECONDS": "1", "STAMPEDE_WAITS": "1"}
+    env: dict[str, Any] = {"X_REFRESH_LOCK_TTL_SECONDS": "1", "STAMPEDE_WAITS": "1"}
     Stampede(x, expired, processes=5, STAMPEDE_DIES_AT=BEFORE_X_WAS_ASKED, **env).got()
     assert calls_and_reuses(x) == (0, 0)
     later = timezone.now() + timedelta(seconds=121)

@@ -21,6 +21,7 @@ from workspaces.services.switches import (
     resume_workspace,
     set_kill_switch,
     wait_until_nothing_begins,
+    write_hold,
 )
 
 __all__ = [
@@ -43,4 +44,5 @@ __all__ = [
     "resume_workspace",
     "set_kill_switch",
     "wait_until_nothing_begins",
+    "write_hold",
 ]

@@ -143,12 +143,17 @@ def lift_containment(workspace: Workspace, *, actor: Actor, now: datetime) -> bo
 def place_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
     """Stop every workspace for `kind`, and raise an alarm, unless such a hold stands already."""
     with transaction.atomic(durable=True):
-        _, made = SystemHold.objects.get_or_create(
-            kind=kind, lifted_at=None, defaults={"reason": reason, "placed_at": now}
-        )
-        if made:
-            raise_alarm(kind, detail=reason, now=now)
-            audit.record("hold.place", subject="system", actor=actor, now=now, data={"hold": kind})
+        return write_hold(kind, reason=reason, actor=actor, now=now)
+
+
+def write_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
+    """As `place_hold`, in the caller's transaction."""
+    _, made = SystemHold.objects.get_or_create(
+        kind=kind, lifted_at=None, defaults={"reason": reason, "placed_at": now}
+    )
+    if made:
+        raise_alarm(kind, detail=reason, now=now)
+        audit.record("hold.place", subject="system", actor=actor, now=now, data={"hold": kind})
     return made
 
 

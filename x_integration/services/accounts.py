@@ -14,9 +14,13 @@ ACCOUNT_HELD = "account_held"  # alarm
 
 
 def hold_account(account: XAccount, *, reason: str, actor: Actor, now: datetime) -> bool:
-    """Stop publishing from the account until a person lifts it; says whether it changed."""
+    """Stop publishing from the account, as it was read, until a person lifts it.
+
+    Says whether it changed: an account that got other tokens or was revoked meanwhile is let be.
+    """
     with transaction.atomic(durable=True):
-        changed = XAccount.objects.filter(pk=account.pk, held_at=None).update(
+        row = XAccount.objects.live().filter(pk=account.pk, token_version=account.token_version)
+        changed = row.filter(held_at=None).update(
             held_at=now, held_reason=reason[:60], updated_at=now
         )
         if changed:

@@ -4,18 +4,21 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from revfirst.db import wait_for_locks_at_most
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.models import SystemHold, Workspace
-from workspaces.services import place_hold
-from x_integration.models import XAccount
+from workspaces.services import end_alarms, write_hold
+from x_integration.errors import XUnauthorized
+from x_integration.models import XAccount, XAccountQuerySet
+from x_integration.services.accounts import ACCOUNT_HELD
 
 MASS_401 = "mass_401"
 WINDOW = timedelta(minutes=10)
 
 
 def burst_is_on() -> bool:
-    """Whether X refuses so many at once that no single refusal is believed: until a person lifts it."""
+    """Whether X answers 401 to so many that no single one is believed: until a person lifts it."""
     return SystemHold.objects.filter(kind=MASS_401, lifted_at=None).exists()
 
 
@@ -23,17 +26,17 @@ def note_unauthorized(workspace: Workspace, token: str, *, actor: Actor, now: da
     """X answered 401 to `token`: if it is the stored one, it counts as no longer valid.
 
     When that happens to many accounts within ten minutes, everything is held, their tokens count as
-    good again, and no account is disconnected for it.
+    good again, and no account is disconnected or held for it.
     """
-    account = XAccount.objects.filter(workspace=workspace, revoked_at=None).first()
+    account = XAccount.objects.live().filter(workspace=workspace).first()
     if account is None or not account.holds(token) or burst_is_on():
         return
     row = XAccount.objects.filter(pk=account.pk, token_version=account.token_version)
     with transaction.atomic(durable=True):
-        noted = row.filter(access_token_rejected_at=None).update(
-            access_token_rejected_at=now, refresh_not_before=None, updated_at=now
-        )
-        if noted:
+        wait_for_locks_at_most(3)
+        # What was waited for, lest a living token be ended, is over.
+        marks = {"access_token_rejected_at": now, "refresh_not_before": None, "updated_at": now}
+        if row.filter(access_token_rejected_at=None).update(**marks):
             audit.record(
                 "token.reject",
                 workspace=workspace,
@@ -42,16 +45,14 @@ def note_unauthorized(workspace: Workspace, token: str, *, actor: Actor, now: da
                 now=now,
                 data={"token_version": account.token_version},
             )
-    _check_for_burst(actor=actor, now=now)
+    if burst_is_on() or _rejected(now).count() >= _many(XAccount.objects.live().count()):
+        _blame_x(actor=actor, now=now)
 
 
-def _check_for_burst(*, actor: Actor, now: datetime) -> None:
-    live = XAccount.objects.filter(revoked_at=None)
-    rejected = live.filter(access_token_rejected_at__gte=now - WINDOW)
-    if rejected.count() < _many(live.count()):
-        return
-    place_hold(MASS_401, reason="X answers 401 to many accounts at once.", actor=actor, now=now)
-    rejected.update(access_token_rejected_at=None, updated_at=now)
+def _rejected(now: datetime) -> XAccountQuerySet:
+    """Accounts whose token X rejected lately, and did not refuse to renew: those are plainly dead."""
+    lately = {"access_token_rejected_at__gte": now - WINDOW}
+    return XAccount.objects.live().filter(reauthorization_required_at=None, **lately)
 
 
 def _many(accounts: int) -> int:
@@ -60,3 +61,29 @@ def _many(accounts: int) -> int:
     Two when there are no more; one account alone is never a burst.
     """
     return 2 if accounts <= 2 else min(max(accounts // 10, 3), 10)
+
+
+def _blame_x(*, actor: Actor, now: datetime) -> None:
+    """Hold everything, and take back what was held against each account."""
+    with transaction.atomic(durable=True):
+        wait_for_locks_at_most(3)
+        locked = _rejected(now).select_for_update(no_key=True, of=("self",)).order_by("pk")
+        accounts = list(locked.select_related("workspace"))
+        ids = [account.pk for account in accounts]
+        XAccount.objects.filter(pk__in=ids).update(access_token_rejected_at=None, updated_at=now)
+        held = [account for account in accounts if account.held_reason == XUnauthorized.code]
+        XAccount.objects.filter(pk__in=[account.pk for account in held]).update(
+            held_at=None, held_reason=""
+        )
+        reason = "X answers 401 to many accounts at once."
+        write_hold(MASS_401, reason=reason, actor=actor, now=now)
+        for account in held:
+            end_alarms(ACCOUNT_HELD, workspace=account.workspace, now=now)
+            audit.record(
+                "account.lift_hold",
+                workspace=account.workspace,
+                subject="account",
+                actor=actor,
+                now=now,
+                data={"reason": MASS_401},
+            )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from revfirst.errors import RevFirstError
 from workspaces import audit
@@ -24,11 +25,11 @@ from x_integration.errors import ConnectFailed, XUnauthorized
 from x_integration.models import OAuthState, XAccount
 from x_integration.services.accounts import ACCOUNT_HELD
 from x_integration.services.pairs import token_columns
-from x_integration.services.renewal import TOKEN_REFUSED, revoke_at_x
+from x_integration.services.renewal import OF_THE_TOKENS, revoke_at_x
 
 DEFAULT_SCOPE = "tweet.read tweet.write users.read offline.access"
 STATE_LIFE = timedelta(minutes=10)
-STRAYS_PER_MINUTE = 30
+REFUSALS_PER_MINUTE = 30
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ def complete_authorization(
         return _complete(row, code, x=x, now=now, visitor=visitor)
     except RevFirstError as error:
         _audit_refusal(error.code, row, now=now)
+        raise
+    except Exception:
+        with suppress(DatabaseError):
+            _audit_refusal("error", row, now=now)
         raise
 
 
@@ -139,9 +144,10 @@ def _take_state(state: str, *, now: datetime) -> OAuthState:
 def _audit_refusal(code: str, row: OAuthState | None, *, now: datetime) -> None:
     """Who failed to connect what, and why; a state that nobody made belongs to the system's log.
 
-    Strangers may send us as many of those as they like: a minute keeps `STRAYS_PER_MINUTE` of them.
+    Strangers may send us as many as they like: of a minute, `REFUSALS_PER_MINUTE` are kept.
     """
-    if row is None and _strays(now) >= STRAYS_PER_MINUTE:
+    chain = str(row.workspace_id) if row else AuditChain.SYSTEM
+    if _refusals(chain, since=now - timedelta(minutes=1)) >= REFUSALS_PER_MINUTE:
         return
     with transaction.atomic(durable=True):
         audit.record(
@@ -154,12 +160,9 @@ def _audit_refusal(code: str, row: OAuthState | None, *, now: datetime) -> None:
         )
 
 
-def _strays(now: datetime) -> int:
-    return AuditEvent.objects.filter(
-        chain=AuditChain.SYSTEM,
-        type="account.connect_refused",
-        at__gt=now - timedelta(minutes=1),
-    ).count()
+def _refusals(chain: str, *, since: datetime) -> int:
+    refused = AuditEvent.objects.filter(chain=chain, type="account.connect_refused")
+    return refused.filter(at__gt=since).count()
 
 
 def forget_old_states(*, now: datetime) -> int:
@@ -191,7 +194,7 @@ def _store(
                 **token_columns(pair, now=now),
             },
         )
-        end_alarms(TOKEN_REFUSED, workspace=row.workspace, now=now)
+        end_alarms(*OF_THE_TOKENS, workspace=row.workspace, now=now)
         if mended:
             end_alarms(ACCOUNT_HELD, workspace=row.workspace, now=now)
         audit.record(

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from revfirst.batch import Patience
+from revfirst.clock import ticking
 from workspaces import audit
 from workspaces.actors import Actor
 from x_integration.client import XClient
@@ -35,7 +36,9 @@ def ingest_mentions(account: XAccount, *, x: XClient, actor: Actor, now: datetim
         )
         return {post.id: post for page in patience.each(pages) for post in page.posts}
 
-    posts = with_access_token(account.workspace, read, x=x, actor=actor, now=now)
+    posts = with_access_token(
+        account.workspace, read, x=x, actor=actor, clock=ticking(now), patience=patience
+    )
     if not posts:
         return 0
     with transaction.atomic(durable=True):

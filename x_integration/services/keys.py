@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from workspaces import audit
 from x_integration.crypto import Secret, keyed_hash
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from workspaces.actors import Actor
 
-BATCH_SIZE = 500
+BATCH_SIZE, MOST_PASSES = 100, 5
 
 
 @dataclass
@@ -27,9 +27,11 @@ class Rotation:
     """How far a rotation is, in rows."""
 
     total: int
-    read: int = 0
+    passes: int = 0
+    read: int = 0  # in this pass
     sealed_anew: int = 0
-    unreadable: list[str] = field(default_factory=list)  # whose
+    unreadable: set[str] = field(default_factory=set)  # whose
+    is_whole: bool = False  # the last pass found nothing that another key encrypts
 
 
 def rotate_keys(
@@ -37,24 +39,35 @@ def rotate_keys(
 ) -> Rotation:
     """Encrypt every stored secret with the first key, and hash tokens with it; `tell` after each batch.
 
-    Safe to stop and to run again: what the first key opens is left alone. A token that is renewed
-    meanwhile is encrypted with the first key anyway, and is never overwritten.
+    Safe to stop and to run again: what the first key opens is left alone, and a token that is
+    renewed meanwhile is never overwritten. Passes are made until one finds nothing to do, since a
+    process that was not restarted goes on encrypting with the key that it knows.
     """
-    tables: list[type[Model]] = [XAccount, OAuthState]
-    done = Rotation(total=sum(table._default_manager.count() for table in tables))
-    for table in tables:
-        last = 0
-        while rows := list(table._default_manager.filter(pk__gt=last).order_by("pk")[:BATCH_SIZE]):
-            with transaction.atomic(durable=True):
-                for row in rows:
-                    _rotate(row, done)
-            last = rows[-1].pk
-            done.read += len(rows)
-            tell(done)
+    tables: list[QuerySet[Any]] = [
+        XAccount.objects.all(),
+        OAuthState.objects.filter(used_at=None, expires_at__gt=now),
+    ]
+    done = Rotation(total=sum(table.count() for table in tables))
+    while not done.is_whole and done.passes < MOST_PASSES:
+        done.passes, done.read, done.is_whole = done.passes + 1, 0, True
+        for table in tables:
+            for batch in _batches(table):
+                with transaction.atomic(durable=True):
+                    for row in batch:
+                        _rotate(row, done)
+                done.read += len(batch)
+                tell(done)
     with transaction.atomic(durable=True):
         told = {"sealed_anew": done.sealed_anew, "unreadable": len(done.unreadable)}
         audit.record("keys.rotate", subject="system", actor=actor, now=now, data=told)
     return done
+
+
+def _batches(table: QuerySet[Any]) -> Iterator[list[Any]]:
+    last = 0
+    while rows := list(table.filter(pk__gt=last).order_by("pk")[:BATCH_SIZE]):
+        yield rows
+        last = rows[-1].pk
 
 
 _SECRETS: dict[type[Model], dict[str, str]] = {  # column: where its keyed hash is kept
@@ -74,12 +87,12 @@ def _rotate(row: Any, done: Rotation) -> None:
         try:
             plain = secret.open()
         except Undecryptable:
-            done.unreadable.append(str(row))
+            done.unreadable.add(str(row))
             continue
         read[column] = secret
         changes[column] = Secret.seal(plain)
         if hash_column:
             changes[hash_column] = keyed_hash(plain)
     if changes:
-        rows = type(row)._default_manager.filter(pk=row.pk, **read)
-        done.sealed_anew += rows.update(**changes)
+        done.is_whole = False
+        done.sealed_anew += type(row)._default_manager.filter(pk=row.pk, **read).update(**changes)

@@ -8,15 +8,18 @@ Connecting). A lock in Redis keeps a stampede away; a lease on the row (a guarde
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import Error as DatabaseProblem
+from django.db import OperationalError, connection, transaction
 from django.db.models import F, Q
+from django.utils import timezone
 
 from revfirst.batch import run_batch
 from revfirst.db import outside_transaction, wait_for_locks_at_most
@@ -29,24 +32,28 @@ from x_integration.client import TokenPair, XClient
 from x_integration.crypto import hash_matches
 from x_integration.errors import XClientRefused, XGrantRefused, XReadFailed, XTokenUnspent
 from x_integration.locks import alone
-from x_integration.models import XAccount
+from x_integration.models import XAccount, XAccountQuerySet
 from x_integration.services.pairs import token_columns
+from x_integration.transport import begins_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workspaces.models import Workspace
 
-LEASE_SECONDS = 120
-MIN_INTERVAL = timedelta(seconds=60)
-"""Between two rotations of one account: a new token that does not work is not mended by another."""
+LEASE_SECONDS, BEGIN_SECONDS = 120, 30  # a call that has not begun by then is not made
 RENEW_AHEAD, RENEW_SPREAD = timedelta(minutes=10), timedelta(minutes=10)
-BATCH_SIZE = 2000
-_KEEP_SECONDS = (
-    28  # from the call's beginning: 25 s of beginning + 28 s + a last try end before 60 s
-)
+# A batch begins for 15 s; a call of 25 s, 8 s of keeping and a last try end before the task's 60 s.
+BATCH_SIZE, BATCH_SECONDS, _KEEP_SECONDS = 2000, 15, 8
 _BACK_OFF = (30, 60, 120, 240, 300)  # seconds
-TOKEN_REFUSED, CLIENT_REFUSED = "token_refused", "x_client_refused"  # alarms
+_MANY_FAILURES = 6
+_HOPELESS = timedelta(minutes=15)
+_LOCK_SECONDS, _TASK_SECONDS = 3, 60
+TOKEN_REFUSED, CLIENT_REFUSED = "token_refused", "x_client_refused"  # alarms, as the next three
+NOT_RENEWABLE, RENEWAL_FAILS = "token_not_renewable", "renewal_fails"
+MAY_NOT_POST = "missing_scope"
+OF_THE_TOKENS = (TOKEN_REFUSED, NOT_RENEWABLE, RENEWAL_FAILS, MAY_NOT_POST)
+Kept = TypeVar("Kept")
 logger = logging.getLogger(__name__)
 
 
@@ -58,12 +65,17 @@ def refresh_workspace_x_tokens(
     `success`; `refused`: X no longer honours the refresh token, a person has to connect again;
     `failed`: X certainly did not renew; `unknown`: nobody knows whether it did; `skipped_locked`:
     somebody is renewing, or did a moment ago; `skipped_disabled`; `skipped_no_refresh_token`: there
-    is none that X may take. Never raises for what X does.
+    is none that X may take. Never raises for what X does. Asks X at once, also where the schedule
+    would wait after a renewal that brought nothing.
     """
     account = XAccount.objects.filter(workspace=workspace).select_related("workspace").first()
-    outcome = why_no_renewal(account) or attempt_renewal(account, now=now, x=x)  # type: ignore[arg-type]
+    outcome = why_no_renewal(account)
+    if account is not None and not outcome:
+        outcome = attempt_renewal(account, now=now, x=x, patient=False)
     if outcome.startswith("skipped"):
-        _record(workspace, account, outcome, now=now)
+        with transaction.atomic(durable=True):
+            was = account.token_version if account else 0
+            _record(workspace, outcome, now=now, was=was)
     return outcome
 
 
@@ -74,33 +86,40 @@ def why_no_renewal(account: XAccount | None) -> str:
     return "" if settings.X_AUTO_REFRESH_ENABLED else "skipped_disabled"
 
 
-def attempt_renewal(account: XAccount, *, now: datetime, x: XClient | None = None) -> str:
+def attempt_renewal(
+    account: XAccount, *, now: datetime, x: XClient | None = None, patient: bool = True
+) -> str:
     """One renewal of the row as it was read, or `skipped_locked`, which is not recorded here."""
     outside_transaction()
     seconds = settings.X_REFRESH_LOCK_TTL_SECONDS
     with alone(f"x-refresh:{account.pk}", seconds=seconds) as nobody_else:
-        if not nobody_else or not _take_lease(account, now=now):
+        begun = monotonic()
+        if not nobody_else or not _take_lease(account, now=now, patient=patient):
             return "skipped_locked"
-        return _Renewal(account, now).run(x or XClient())
+        with begins_before(begun + BEGIN_SECONDS):
+            return _Renewal(account, now).run(x or XClient())
 
 
 def note_skip(account: XAccount, outcome: str, *, now: datetime) -> None:
-    """Record that nothing was renewed, once per outcome and pair: callers may ask each second."""
+    """Record that nothing was renewed, once per outcome and pair: callers may ask each second.
+
+    Where nothing ever will be, a person is told.
+    """
     noted = f"{outcome}:{account.token_version}"
     if account.noted_skip == noted:
         return
     with transaction.atomic(durable=True):
+        wait_for_locks_at_most(_LOCK_SECONDS)
         row = XAccount.objects.filter(pk=account.pk).exclude(noted_skip=noted)
-        if row.update(noted_skip=noted):
-            _write(account.workspace, outcome, now=now, was=account.token_version)
+        if not row.update(noted_skip=noted):
+            return
+        if outcome != "skipped_locked":
+            detail = f"The token of @{account.username} ends and cannot be renewed: connect again."
+            raise_alarm(NOT_RENEWABLE, detail=detail, workspace=account.workspace, now=now)
+        _record(account.workspace, outcome, now=now, was=account.token_version)
 
 
-def _record(workspace: Workspace, account: XAccount | None, outcome: str, *, now: datetime) -> None:
-    with transaction.atomic(durable=True):
-        _write(workspace, outcome, now=now, was=account.token_version if account else 0)
-
-
-def _write(workspace: Workspace, outcome: str, *, now: datetime, was: int, **data: Any) -> None:
+def _record(workspace: Workspace, outcome: str, *, now: datetime, was: int, **data: Any) -> None:
     audit.record(
         "token.refresh",
         workspace=workspace,
@@ -112,24 +131,26 @@ def _write(workspace: Workspace, outcome: str, *, now: datetime, was: int, **dat
     )
 
 
-def _take_lease(account: XAccount, *, now: datetime) -> bool:
+def _take_lease(account: XAccount, *, now: datetime, patient: bool) -> bool:
     """Whether this account is now ours to renew; `account` knows the lease then.
 
-    Only if nobody renewed, or tried to, since it was read.
+    Only if nobody renewed, or tried to, since it was read. The lease lasts from this very moment,
+    however old the `now` is that the caller goes by.
     """
-    free = Q(refresh_leased_until=None) | Q(refresh_leased_until__lte=now)
-    rested = Q(last_refresh_at=None) | Q(last_refresh_at__lte=now - MIN_INTERVAL)
-    row = XAccount.objects.filter(
-        free,
-        rested,
+    until = max(now, timezone.now()) + timedelta(seconds=LEASE_SECONDS)
+    row = XAccount.objects.free_to_renew(now, patient=patient).filter(
         pk=account.pk,
         token_version=account.token_version,
         refresh_failures=account.refresh_failures,
-        reauthorization_required_at=None,
-        revoked_at=None,
     )
-    account.refresh_leased_until = now + timedelta(seconds=LEASE_SECONDS)
-    return bool(row.update(refresh_leased_until=account.refresh_leased_until))
+    try:
+        with transaction.atomic(durable=True):
+            wait_for_locks_at_most(_LOCK_SECONDS)
+            taken = row.update(refresh_leased_until=until)
+    except OperationalError:  # somebody holds the row for long
+        return False
+    account.refresh_leased_until = until
+    return bool(taken)
 
 
 @dataclass
@@ -138,7 +159,6 @@ class _Renewal:
 
     account: XAccount
     now: datetime
-    begun: float = field(default_factory=monotonic)
 
     def run(self, x: XClient) -> str:
         """Call X and settle; returns the outcome."""
@@ -146,12 +166,35 @@ class _Renewal:
         try:
             pair = x.refresh_token(secret.open() if secret else "")
         except XGrantRefused:
-            return self._refused()
+            return self._keep(self._refused)
         except XTokenUnspent as error:
-            return self._nothing_came("failed", error, after=self._back_off(error.retry_at))
+            nothing = partial(self._nothing_came, "failed", error, self._back_off(error.retry_at))
+            return self._keep(nothing)
         except XReadFailed as error:
-            return self._nothing_came("unknown", error, after=self._not_while_it_lives())
-        return self._store(pair, x)
+            nothing = partial(self._nothing_came, "unknown", error, self._not_while_it_lives())
+            return self._keep(nothing)
+        if not self._keep(partial(self._store, pair)):
+            self._drop(pair, x)
+        return "success"
+
+    def _keep(self, write: Callable[..., Kept]) -> Kept:
+        """Write down what X said, whatever the database does meanwhile: it cannot be asked again.
+
+        The last try leaves the audit row out (`audited=False`): a pair that is not kept is lost.
+        """
+        until, last_try = monotonic() + _KEEP_SECONDS, False
+        while True:
+            try:
+                with transaction.atomic(durable=True):
+                    wait_for_locks_at_most(_LOCK_SECONDS)
+                    return write(audited=not last_try)
+            except DatabaseProblem:
+                logger.exception("renewal_not_written", extra={"account_id": self.account.pk})
+                if last_try:
+                    raise
+            connection.close()
+            wait_out(0.5)
+            last_try = monotonic() > until
 
     def _back_off(self, retry_at: datetime | None = None) -> datetime:
         """30 s, 1 min, 2 min … 5 min; later when X says so, but for at most a quarter of an hour."""
@@ -169,109 +212,90 @@ class _Renewal:
         skew = timedelta(seconds=settings.X_REFRESH_SKEW_SECONDS)
         return max(self.account.expires_at - skew, self._back_off())
 
-    def _ours(self) -> Any:
+    def _ours(self) -> XAccountQuerySet:
         """The row, while nobody stored a newer pair, revoked, or took the lease over."""
-        return XAccount.objects.filter(
+        return XAccount.objects.live().filter(
             pk=self.account.pk,
             token_version=self.account.token_version,
             refresh_leased_until=self.account.refresh_leased_until,
-            revoked_at=None,
         )
 
-    def _nothing_came(self, outcome: str, error: XReadFailed, *, after: datetime) -> str:
-        columns = {
-            "refresh_leased_until": None,
-            "refresh_failures": min(self.account.refresh_failures + 1, 1000),
-            "refresh_not_before": after,
-            "last_refresh_error": error.code[:60],
-            "updated_at": self.now,
-        }
-        with transaction.atomic(durable=True):
-            stored = self._ours().update(**columns)
-            if isinstance(error, XClientRefused):
-                raise_alarm(CLIENT_REFUSED, detail=str(error), now=self.now)
+    def _nothing_came(
+        self, outcome: str, error: XReadFailed, after: datetime, *, audited: bool
+    ) -> str:
+        failures = min(self.account.refresh_failures + 1, 30_000)
+        stored = self._ours().update(
+            refresh_leased_until=None,
+            refresh_failures=failures,
+            refresh_not_before=after,
+            last_refresh_error=error.code[:60],
+            updated_at=self.now,
+        )
+        if isinstance(error, XClientRefused):
+            raise_alarm(CLIENT_REFUSED, detail=str(error), now=self.now)
+        elif failures >= _MANY_FAILURES:
+            self._alarm(RENEWAL_FAILS, f"was not renewed {failures} times in a row ({error.code})")
+        if audited:
             self._audit(outcome, stored=bool(stored), code=error.code)
         return outcome
 
-    def _refused(self) -> str:
+    def _refused(self, *, audited: bool) -> str:
         """Believe X only if the row is still the one that was read: a newer pair proves it wrong."""
-        columns = {
-            "refresh_leased_until": None,
-            "reauthorization_required_at": self.now,
-            "last_refresh_error": "refused",
-            "updated_at": self.now,
-        }
-        with transaction.atomic(durable=True):
-            believed = bool(self._ours().update(**columns))
-            if believed:
-                detail = f"X refused to renew the tokens of @{self.account.username}."
-                raise_alarm(
-                    TOKEN_REFUSED, detail=detail, workspace=self.account.workspace, now=self.now
-                )
-            self._audit("refused", stored=believed)
+        believed = self._ours().update(
+            refresh_leased_until=None,
+            reauthorization_required_at=self.now,
+            last_refresh_error="refused",
+            updated_at=self.now,
+        )
+        if believed:
+            self._alarm(TOKEN_REFUSED, "was refused by X: connect again")
+        if audited:
+            self._audit("refused", stored=bool(believed))
         return "refused"
 
-    def _store(self, pair: TokenPair, x: XClient) -> str:
-        """Keep the pair, whatever the database does meanwhile: the one before it is spent."""
-        until, last_try = self.begun + _KEEP_SECONDS, False
-        while True:
-            try:
-                stored = self._store_once(pair, audited=not last_try)
-                break
-            except DatabaseError:
-                logger.exception("renewal_not_stored", extra={"account_id": self.account.pk})
-                if last_try:
-                    raise
-            connection.close()
-            wait_out(0.5)
-            last_try = monotonic() > until
-        if not stored:
-            self._drop(pair, x)
-        return "success"
-
-    def _store_once(self, pair: TokenPair, *, audited: bool) -> bool:
-        """Store the pair where `token_version` is the one that was read; whether it stands there.
-
-        `audited=False` is the last resort of a broken audit log: a pair that is not kept is lost.
-        """
-        columns = token_columns(pair, now=self.now)
-        columns |= {
-            "token_version": F("token_version") + 1,
-            "last_refresh_at": self.now,
-            "refresh_leased_until": None,
-        }
+    def _store(self, pair: TokenPair, *, audited: bool) -> bool:
+        """Store the pair where `token_version` is the one that was read; whether it stands there."""
         account = self.account
-        with transaction.atomic(durable=True):
-            wait_for_locks_at_most(3)
-            row = XAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
-            if hash_matches(pair.access_token, row.access_token_hash):
-                return True  # the try before was committed, and its answer lost
-            stored = row.token_version == account.token_version and row.revoked_at is None
-            if stored and row.refresh_leased_until != account.refresh_leased_until:
-                # Somebody else tried in the meantime: what X said to them is kept.
-                for kept in ("reauthorization_required_at", "refresh_leased_until"):
-                    del columns[kept]
-            if stored:
-                XAccount.objects.filter(pk=account.pk).update(**columns)
-                end_alarms(TOKEN_REFUSED, workspace=account.workspace, now=self.now)
-                end_alarms(CLIENT_REFUSED, now=self.now)
-            if audited:
-                self._audit("success", stored=stored)
+        row = XAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
+        if self._stands_in(row, pair):
+            return True  # the try before was committed, and its answer lost
+        stored = row.token_version == account.token_version and row.revoked_at is None
+        if stored:
+            columns = token_columns(pair, now=self.now) | {"last_refresh_at": self.now}
+            columns["token_version"] = account.token_version + 1
+            if row.refresh_leased_until == account.refresh_leased_until:
+                columns["refresh_leased_until"] = None
+            else:  # somebody else tried in the meantime: what X said to them stays
+                del columns["reauthorization_required_at"]
+            XAccount.objects.filter(pk=account.pk).update(**columns)
+            self._end_alarms(pair)
+        if audited:
+            self._audit("success", stored=stored)
         return stored
+
+    def _stands_in(self, row: XAccount, pair: TokenPair) -> bool:
+        return row.token_version == self.account.token_version + 1 and hash_matches(
+            pair.access_token, row.access_token_hash
+        )
+
+    def _end_alarms(self, pair: TokenPair) -> None:
+        end_alarms(CLIENT_REFUSED, now=self.now)
+        end_alarms(*OF_THE_TOKENS, workspace=self.account.workspace, now=self.now)
+        if pair.scope and XAccount.PUBLISH_SCOPE not in pair.scope.split():
+            self._alarm(MAY_NOT_POST, "may not post any more: connect again")
+
+    def _alarm(self, kind: str, what: str) -> None:
+        detail = f"The token of @{self.account.username} {what}."
+        raise_alarm(kind, detail=detail, workspace=self.account.workspace, now=self.now)
 
     def _drop(self, pair: TokenPair, x: XClient) -> None:
         """Nobody will use this pair: revoked or replaced while X was asked. X may forget it."""
-        if not XAccount.objects.filter(pk=self.account.pk, revoked_at=None).exists():
+        if not XAccount.objects.live().filter(pk=self.account.pk).exists():
             revoke_at_x(x, pair.refresh_token, pair.access_token)
 
     def _audit(self, outcome: str, **data: Any) -> None:
-        _write(
-            self.account.workspace,
-            outcome,
-            now=self.now,
-            was=self.account.token_version,
-            **data,
-        )
+        account = self.account
+        _record(account.workspace, outcome, now=self.now, was=account.token_version, **data)
 
 
 def revoke_at_x(x: XClient, *tokens: str | None) -> bool:
@@ -298,46 +322,40 @@ def renew_at(account: XAccount) -> datetime | None:
 
 def due_for_renewal(now: datetime) -> list[XAccount]:
     """Connected accounts whose token is to be renewed now, the most urgent first."""
-    soon = Q(expires_at__lte=now + RENEW_AHEAD + RENEW_SPREAD)
-    free = Q(refresh_leased_until=None) | Q(refresh_leased_until__lte=now)
-    patient = Q(refresh_not_before=None) | Q(refresh_not_before__lte=now)
-    rested = Q(last_refresh_at=None) | Q(last_refresh_at__lte=now - MIN_INTERVAL)
-    rows = XAccount.objects.filter(
-        soon | Q(expires_at=None),
-        free,
-        patient,
-        rested,
-        revoked_at=None,
-        reauthorization_required_at=None,
-        refresh_token__isnull=False,
-    )
+    soon = Q(expires_at=None) | Q(expires_at__lte=now + RENEW_AHEAD + RENEW_SPREAD)
+    rows = XAccount.objects.free_to_renew(now).filter(soon)
     by_urgency = rows.order_by(F("expires_at").asc(nulls_first=True), "pk")
     at = [(account, renew_at(account)) for account in by_urgency.only("pk", "expires_at")]
     return [account for account, instant in at if instant is None or instant <= now]
 
 
 def renew_batch(*, clock: Callable[[], datetime]) -> tuple[int, int]:
-    """Renew what is due, several at once: (begun, left for another batch)."""
+    """Renew what is due, several at once: (begun, left for another batch). One batch at a time."""
     if not settings.X_AUTO_REFRESH_ENABLED:
         return 0, 0
-    due = [account.pk for account in due_for_renewal(clock())]
-    now_due, later = due[:BATCH_SIZE], due[BATCH_SIZE:]
-    left = run_batch(
-        now_due,
-        lambda pk, x: _renew_if_still_due(pk, now=clock(), x=x),
-        tool=XClient,
-        concurrency=settings.RENEW_CONCURRENCY,
-    )
+    with alone("x-renew-batch", seconds=_TASK_SECONDS) as nobody_else:
+        if not nobody_else:
+            return 0, 0
+        due = [account.pk for account in due_for_renewal(clock())]
+        now_due, later = due[:BATCH_SIZE], due[BATCH_SIZE:]
+        left = run_batch(
+            now_due,
+            lambda pk, x: _renew_if_still_due(pk, now=clock(), x=x),
+            tool=XClient,
+            concurrency=settings.RENEW_CONCURRENCY,
+            seconds=BATCH_SECONDS,
+        )
     return len(now_due) - left, left + len(later)
 
 
 def _renew_if_still_due(account_id: int, *, now: datetime, x: XClient) -> None:
     """Another batch, or somebody who needed the token, may have been here first."""
-    account = XAccount.objects.select_related("workspace").get(pk=account_id)
-    instant = renew_at(account)
-    if account.renewal_is_leased(now) or (instant is not None and instant > now):
+    free = XAccount.objects.free_to_renew(now).filter(pk=account_id)
+    account = free.select_related("workspace").first()
+    if account is None or (renew_at(account) or now) > now:
         return
-    if why_not := why_no_renewal(account):
+    if why_not := why_no_renewal(account):  # no key opens its refresh token
         note_skip(account, why_not, now=now)
+        XAccount.objects.filter(pk=account_id).update(refresh_not_before=now + _HOPELESS)
     else:
         attempt_renewal(account, now=now, x=x)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import TypeVar
 
 from django.conf import settings
 from django.db import transaction
 
+from revfirst.batch import Patience
+from revfirst.clock import ticking
 from revfirst.wait import wait_out
 from workspaces import audit
 from workspaces.actors import Actor
@@ -17,11 +18,10 @@ from x_integration.client import XClient
 from x_integration.crypto import Secret
 from x_integration.errors import NoAccessToken, Undecryptable, XUnauthorized
 from x_integration.models import XAccount
-from x_integration.services.accounts import ACCOUNT_HELD, hold_account
+from x_integration.services.accounts import hold_account
 from x_integration.services.bursts import burst_is_on, note_unauthorized
 from x_integration.services.renewal import (
-    MIN_INTERVAL,
-    TOKEN_REFUSED,
+    OF_THE_TOKENS,
     attempt_renewal,
     note_skip,
     refresh_workspace_x_tokens,
@@ -32,6 +32,7 @@ from x_integration.services.renewal import (
 WAIT_SECONDS = 30  # for whoever renews: a call of 25 s, and a margin
 _ASK_EVERY = 0.1  # seconds
 Result = TypeVar("Result")
+Clock = Callable[[], datetime]
 
 
 def get_workspace_x_access_token(
@@ -43,9 +44,9 @@ def get_workspace_x_access_token(
     the worker's tasks do not wait (`wait=False`). When nothing newer can be had, a token that is
     still valid is good enough.
     """
-    begun, account = monotonic(), _live_account(workspace)
+    clock, account = ticking(now), _live_account(workspace)
     while account is not None:
-        at = now + timedelta(seconds=monotonic() - begun)
+        at = clock()
         fresh_until = at + timedelta(seconds=settings.X_REFRESH_SKEW_SECONDS)
         if account.access_token_valid(fresh_until) or not _may_renew(account, at):
             return _opened(account, at)
@@ -54,7 +55,7 @@ def get_workspace_x_access_token(
             outcome = attempt_renewal(account, now=at, x=x)
         if outcome == "skipped_locked":
             note_skip(account, outcome, now=at)
-            if not wait or monotonic() - begun > WAIT_SECONDS:
+            if not wait or at > now + timedelta(seconds=WAIT_SECONDS):
                 return _opened(account, at)
             wait_out(_ASK_EVERY)
         account = _live_account(workspace)
@@ -90,10 +91,9 @@ def _may_renew(account: XAccount, at: datetime) -> bool:
         if account.reauthorization_required_at is None:  # a refusal was told when it came
             note_skip(account, why_not, now=at)
         return False
-    held = account.held_reason == XUnauthorized.code  # another token was tried already
-    rested = account.last_refresh_at is None or account.last_refresh_at <= at - MIN_INTERVAL
-    patient = account.refresh_not_before is None or account.refresh_not_before <= at
-    return patient and rested and not held
+    if account.held_reason == XUnauthorized.code:  # another token was tried already
+        return False
+    return XAccount.objects.free_to_renew(at).filter(pk=account.pk).exists()
 
 
 # --- when X does not accept one -------------------------------------------------------------------
@@ -105,42 +105,55 @@ def with_access_token(
     *,
     x: XClient,
     actor: Actor,
-    now: datetime,
+    clock: Clock,
+    patience: Patience | None = None,
 ) -> Result:
     """What `call` brings with a live token. One 401 leads to one renewal and one more call.
 
-    For reading, which may be repeated. Never waits for somebody else's renewal. Raises
-    NoAccessToken, XUnauthorized, and what `call` raises.
+    For reading, which may be repeated. Never waits for somebody else's renewal, and begins none when
+    `patience` is over. Raises NoAccessToken, XUnauthorized, and what `call` raises.
     """
-    token = require_workspace_x_access_token(workspace, now=now, x=x, wait=False)
+    token = require_workspace_x_access_token(workspace, now=clock(), x=x, wait=False)
     try:
         return call(token)
     except XUnauthorized:
-        fresh = token_after_unauthorized(workspace, token, x=x, actor=actor, now=now)
+        fresh = token_after_unauthorized(
+            workspace, token, x=x, actor=actor, clock=clock, patience=patience
+        )
         if fresh is None:
             raise
     try:
         return call(fresh)
     except XUnauthorized:
-        give_up_after_unauthorized(workspace, fresh, actor=actor, now=now)
+        give_up_after_unauthorized(workspace, fresh, actor=actor, now=clock())
         raise
 
 
 def token_after_unauthorized(
-    workspace: Workspace, token: str, *, x: XClient, actor: Actor, now: datetime
+    workspace: Workspace,
+    token: str,
+    *,
+    x: XClient,
+    actor: Actor,
+    clock: Clock,
+    patience: Patience | None = None,
 ) -> str | None:
     """Another token than `token`, to which X answered 401: a newer one, or one renewed now.
 
-    None when there is none, and when X answers 401 to everybody.
+    None when there is none, when `patience` is over, and when X answers 401 to everybody. A token
+    that was renewed a moment ago and is not taken holds the account: another would not be either.
     """
-    note_unauthorized(workspace, token, actor=actor, now=now)
+    note_unauthorized(workspace, token, actor=actor, now=clock())
     account = _live_account(workspace)
-    if account is None or burst_is_on():
+    if account is None or burst_is_on() or not (patience is None or patience.left()):
+        return None
+    if account.holds(token) and account.was_renewed_lately(clock()):
+        give_up_after_unauthorized(workspace, token, actor=actor, now=clock())
         return None
     if account.holds(token):
-        refresh_workspace_x_tokens(workspace, now=now, x=x)
+        refresh_workspace_x_tokens(workspace, now=clock(), x=x)
         account.refresh_from_db()
-    return None if account.holds(token) or account.revoked_at else _opened(account, now)
+    return None if account.holds(token) or account.revoked_at else _opened(account, clock())
 
 
 def give_up_after_unauthorized(
@@ -149,7 +162,7 @@ def give_up_after_unauthorized(
     """X answered 401 to a renewed token too: hold the account, unless X does so to everybody."""
     note_unauthorized(workspace, token, actor=actor, now=now)
     account = _live_account(workspace)
-    if account is not None and not burst_is_on():
+    if account is not None and account.holds(token) and not burst_is_on():
         hold_account(account, reason=XUnauthorized.code, actor=actor, now=now)
 
 
@@ -179,7 +192,7 @@ def revoke_workspace_x_tokens(
             refresh_leased_until=None,
             updated_at=now,
         )
-        end_alarms(TOKEN_REFUSED, ACCOUNT_HELD, workspace=workspace, now=now)
+        end_alarms(*OF_THE_TOKENS, workspace=workspace, now=now)
         audit.record("account.revoke", workspace=workspace, subject="account", actor=actor, now=now)
     tokens = [_readable(secret) for secret in held]
     return revoke_at_x(x or XClient(), *tokens) and None not in tokens

@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from werkzeug.wrappers import Response
@@ -182,35 +183,69 @@ def _post(call: Call, post: Post) -> dict[str, Any]:
 # --- grants -------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What a grant is asked to be."""
+
+    username: str
+    scope: str
+    expires_in: int
+
+
 def grant(call: Call) -> Response:
     """POST /control/grants: a token pair without forms."""
-    body = _read(call, "username", "scope", "expires_in")
-    user = _known_user(call, _text(body, "username"))
-    scope = _text(body, "scope", DEFAULT_SCOPE)
+    terms = _terms(call, _body(call))
+    return json_answer(_granted(call, _known_user(call, terms.username), terms), 201)
+
+
+def grant_many(call: Call) -> Response:
+    """POST /control/grants/bulk {"grants": [...]}: a pair for each, or for none.
+
+    Each is what POST /control/grants takes; people who are not there yet are made.
+    """
+    bodies = _read(call, "grants").get("grants")
+    if not isinstance(bodies, list) or not all(isinstance(body, dict) for body in bodies):
+        raise _wrong("grants must be a list of objects.")
+    wanted = [_terms(call, body) for body in bodies]
+    state = call.simulator.state
+    with state.journal.in_one_write():
+        made = [_granted(call, _person(call, terms.username), terms) for terms in wanted]
+    return json_answer(made, 201)
+
+
+def _terms(call: Call, body: dict[str, Any]) -> _Terms:
+    _check_known(body, "username", "scope", "expires_in")
+    username, scope = _username(body), _text(body, "scope", DEFAULT_SCOPE)
     if not scope.split() or not SCOPES.issuperset(scope.split()):
         raise _wrong("scope holds a word that X does not know.")
     expires_in = body.get("expires_in", call.simulator.settings.expires_in)
     if isinstance(expires_in, bool) or not isinstance(expires_in, int) or abs(expires_in) > 10**9:
         raise _wrong("expires_in must be a whole number of seconds; below 0 means already expired.")
+    return _Terms(username, scope, expires_in)
+
+
+def _person(call: Call, username: str) -> User:
+    world = call.simulator.state.world
+    return world.user_named(username) or world.put_user(username, username)
+
+
+def _granted(call: Call, user: User, terms: _Terms) -> dict[str, Any]:
     issued = call.simulator.state.grants.grant(
         user.id,
-        scope,
+        terms.scope,
         now=call.now,
-        expires_in=expires_in,
+        expires_in=terms.expires_in,
         alone=call.simulator.settings.one_grant_per_user,
     )
-    return json_answer(
-        {
-            "user_id": str(user.id),
-            "username": user.username,
-            "token_type": "bearer",
-            "access_token": issued.access_token,
-            "refresh_token": issued.refresh_token,
-            "scope": issued.scope,
-            "expires_in": issued.expires_in,
-        },
-        201,
-    )
+    return {
+        "user_id": str(user.id),
+        "username": user.username,
+        "token_type": "bearer",
+        "access_token": issued.access_token,
+        "refresh_token": issued.refresh_token,
+        "scope": issued.scope,
+        "expires_in": issued.expires_in,
+    }
 
 
 # --- requests, settings, faults -----------------------------------------------------------------
@@ -275,10 +310,14 @@ def _body(call: Call) -> dict[str, Any]:
 
 def _read(call: Call, *known: str) -> dict[str, Any]:
     body = _body(call)
+    _check_known(body, *known)
+    return body
+
+
+def _check_known(body: dict[str, Any], *known: str) -> None:
     unknown = sorted(set(body) - set(known))
     if unknown:
         raise _wrong(f"{unknown[0]} is not known here; known: {', '.join(known)}.")
-    return body
 
 
 def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
@@ -368,6 +407,7 @@ ROUTES = [
     _route("DELETE", "/posts/<id>", delete_post),
     _route("POST", "/sample", say_sample),
     _route("POST", "/grants", grant),
+    _route("POST", "/grants/bulk", grant_many),
     _route("GET", "/requests", requests),
     _route("PATCH", "/settings", change_settings),
     _route("POST", "/faults", hang_fault),

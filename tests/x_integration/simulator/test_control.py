@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from tests.x_integration.simulator.caller import Caller
-from x_integration.simulator.process import SimulatorFailed
+from x_integration.simulator.process import SimulatorFailed, TokenPair
 
 
 def test_the_overview_says_what_this_is_and_counts(simulator, brand, fan):
@@ -82,6 +82,23 @@ def test_grants_can_be_scoped(simulator):
     assert reader.get("/2/users/me").status_code == 200
 
 
+def test_many_are_granted_at_once_and_the_missing_people_are_made(simulator, brand):
+    wanted = [{"username": "brand"}, {"username": "lia", "expires_in": 60}]
+    made = simulator.control("POST", "/grants/bulk", {"grants": wanted})
+    assert [(one["username"], one["expires_in"]) for one in made] == [("brand", 7200), ("lia", 60)]
+    for one in made:
+        del one["token_type"]
+        assert Caller(simulator, TokenPair(**one)).get("/2/users/me").json()["data"]["id"]
+    assert simulator.overview()["grants_live"] == 3
+
+
+def test_of_many_grants_none_is_made_when_one_is_nonsense(simulator):
+    wanted = [{"username": "lia"}, {"username": "brand", "scope": "everything"}]
+    with pytest.raises(SimulatorFailed, match="scope holds a word"):
+        simulator.control("POST", "/grants/bulk", {"grants": wanted})
+    assert (simulator.overview()["users"], simulator.overview()["grants"]) == (0, 0)
+
+
 def test_a_reset_brings_the_defaults_back(simulator, brand):
     simulator.settings(access_tier="enterprise")
     simulator.fault("drop", "GET", "/2/users/me")
@@ -112,6 +129,9 @@ def test_a_reset_brings_the_defaults_back(simulator, brand):
         ("POST", "/grants", {"username": "nobody"}),
         ("POST", "/grants", {"username": "brand", "scope": "everything"}),
         ("POST", "/grants", {"username": "brand", "expires_in": "long"}),
+        ("POST", "/grants/bulk", {}),
+        ("POST", "/grants/bulk", {"grants": ["brand"]}),
+        ("POST", "/grants/bulk", {"grants": [{"username": "brand", "nonsense": 1}]}),
         ("PATCH", "/settings", {"nonsense": 1}),
         ("PATCH", "/settings", {"access_tier": "gold"}),
         ("PATCH", "/settings", {"expires_in": 0}),

@@ -25,12 +25,17 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(settings.TOKEN_ENCRYPTION_KEYS)} key(s) in the ring.")
         done = rotate_keys(actor=Actor.command(), now=timezone.now(), tell=self._tell)
         self.stdout.write(f"{done.sealed_anew} of {done.total} rows were encrypted anew.")
+        if not done.is_whole:
+            raise CommandError(
+                "Some process goes on encrypting with another key: restart everything with the new "
+                "TOKEN_ENCRYPTION_KEY, then run this again."
+            )
+        for whose in sorted(done.unreadable):
+            self.stderr.write(f"{whose}: no key opens it; connect the account again.")
         if done.unreadable:
-            for whose in sorted(set(done.unreadable)):
-                self.stderr.write(f"{whose}: no key opens it; connect the account again.")
-            raise CommandError(f"{len(set(done.unreadable))} row(s) cannot be read.")
+            raise CommandError(f"{len(done.unreadable)} row(s) cannot be read.")
         self.stdout.write("Every stored token is encrypted with the first key.")
 
     def _tell(self, done: Rotation) -> None:
-        self.stdout.write(f"{done.read} of {done.total} rows read", ending="\n")
+        self.stdout.write(f"pass {done.passes}: {done.read} of {done.total} rows read")
         self.stdout.flush()
