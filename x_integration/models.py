@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import ExpressionWrapper, Q
 
 from workspaces.models import User, Workspace
 from x_integration.crypto import SecretField
@@ -28,14 +28,21 @@ class XAccountQuerySet(models.QuerySet["XAccount"]):
 
         With `patient`, the pause after a renewal that brought nothing is over, too.
         """
-        free = Q(refresh_leased_until=None) | Q(refresh_leased_until__lte=now)
-        rested = Q(last_refresh_at=None) | Q(last_refresh_at__lte=now - XAccount.MIN_INTERVAL)
-        rows = self.live().filter(
-            free, rested, reauthorization_required_at=None, refresh_token__isnull=False
+        return self.filter(_is_free(now, patient=patient))
+
+    def saying_if_free(self, now: datetime) -> XAccountQuerySet:
+        """Each account with `is_free`: whether it may be renewed, as of the very row that was read."""
+        return self.annotate(
+            is_free=ExpressionWrapper(_is_free(now), output_field=models.BooleanField())
         )
-        if patient:
-            rows = rows.filter(Q(refresh_not_before=None) | Q(refresh_not_before__lte=now))
-        return rows
+
+
+def _is_free(now: datetime, *, patient: bool = True) -> Q:
+    free = Q(refresh_leased_until=None) | Q(refresh_leased_until__lte=now)
+    rested = Q(last_refresh_at=None) | Q(last_refresh_at__lte=now - XAccount.MIN_INTERVAL)
+    waited = Q(refresh_not_before=None) | Q(refresh_not_before__lte=now)
+    there = Q(revoked_at=None, reauthorization_required_at=None, refresh_token__isnull=False)
+    return there & free & rested & waited if patient else there & free & rested
 
 
 class XAccount(models.Model):

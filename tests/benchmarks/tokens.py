@@ -35,8 +35,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--burst", type=int, default=1000, help="accounts that expired; 0: no burst"
     )
-    parser.add_argument("--accounts", type=int, default=1500, help="of the steady run; 0: none")
-    parser.add_argument("--minutes", type=float, default=1.5, help="in which all of them fall due")
+    parser.add_argument("--accounts", type=int, default=1000, help="of the steady run; 0: none")
+    parser.add_argument("--minutes", type=float, default=1.0, help="in which all of them fall due")
     options = parser.parse_args()
     if not (0 <= options.burst <= 10_000 and 0 <= options.accounts <= 10_000):
         parser.error("at most 10,000 accounts.")

@@ -499,6 +499,7 @@ def full_run(processes, read_trail, settings):
     return Found(sinks, rows(), known | configured(settings, processes.simulator), sealed)
 
 
+@pytest.mark.slow
 def test_no_secret_of_a_full_run_comes_out(full_run, processes, settings):
     sinks, tables, secret = full_run.sinks, full_run.tables, full_run.secrets
     public = {name: value for name, value in secret.items() if not name.startswith("state")}

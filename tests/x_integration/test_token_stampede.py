@@ -24,6 +24,7 @@ from workspaces.models import Counter as StoredCounter
 from x_integration.client import XClient
 from x_integration.services import get_workspace_x_access_token
 
+pytestmark = pytest.mark.slow
 PROCESSES = 50
 AFTER_X_ANSWERED = "x_integration.services.renewal:_Renewal._store"
 BEFORE_X_WAS_ASKED = "x_integration.client:XClient.refresh_token"

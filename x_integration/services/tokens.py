@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -44,9 +44,8 @@ def get_workspace_x_access_token(
     the worker's tasks do not wait (`wait=False`). When nothing newer can be had, a token that is
     still valid is good enough.
     """
-    clock, account = ticking(now), _live_account(workspace)
-    while account is not None:
-        at = clock()
+    clock, at = ticking(now), now
+    while account := _live_account(workspace, at):
         fresh_until = at + timedelta(seconds=settings.X_REFRESH_SKEW_SECONDS)
         if account.access_token_valid(fresh_until) or not _may_renew(account, at):
             return _opened(account, at)
@@ -58,7 +57,7 @@ def get_workspace_x_access_token(
             if not wait or at > now + timedelta(seconds=WAIT_SECONDS):
                 return _opened(account, at)
             wait_out(_ASK_EVERY)
-        account = _live_account(workspace)
+        at = clock()
     return None
 
 
@@ -72,8 +71,9 @@ def require_workspace_x_access_token(
     return token
 
 
-def _live_account(workspace: Workspace) -> XAccount | None:
-    accounts = XAccount.objects.filter(workspace=workspace, revoked_at=None)
+def _live_account(workspace: Workspace, at: datetime) -> Any:
+    """The account, which knows in `is_free` whether it may be renewed; None when there is none."""
+    accounts = XAccount.objects.live().filter(workspace=workspace).saying_if_free(at)
     return accounts.select_related("workspace").first()
 
 
@@ -83,7 +83,7 @@ def _opened(account: XAccount, at: datetime) -> str | None:
     return account.access_token.open()
 
 
-def _may_renew(account: XAccount, at: datetime) -> bool:
+def _may_renew(account: Any, at: datetime) -> bool:
     """Whether a renewal may bring a token now; what stands against it for good is noted once."""
     if account.renewal_is_leased(at):
         return True
@@ -91,9 +91,8 @@ def _may_renew(account: XAccount, at: datetime) -> bool:
         if account.reauthorization_required_at is None:  # a refusal was told when it came
             note_skip(account, why_not, now=at)
         return False
-    if account.held_reason == XUnauthorized.code:  # another token was tried already
-        return False
-    return XAccount.objects.free_to_renew(at).filter(pk=account.pk).exists()
+    held = account.held_reason == XUnauthorized.code  # another token was tried already
+    return bool(account.is_free and not held)
 
 
 # --- when X does not accept one -------------------------------------------------------------------
@@ -144,7 +143,7 @@ def token_after_unauthorized(
     that was renewed a moment ago and is not taken holds the account: another would not be either.
     """
     note_unauthorized(workspace, token, actor=actor, now=clock())
-    account = _live_account(workspace)
+    account = _live_account(workspace, clock())
     if account is None or burst_is_on() or not (patience is None or patience.left()):
         return None
     if account.holds(token) and account.was_renewed_lately(clock()):
@@ -161,7 +160,7 @@ def give_up_after_unauthorized(
 ) -> None:
     """X answered 401 to a renewed token too: hold the account, unless X does so to everybody."""
     note_unauthorized(workspace, token, actor=actor, now=now)
-    account = _live_account(workspace)
+    account = _live_account(workspace, now)
     if account is not None and account.holds(token) and not burst_is_on():
         hold_account(account, reason=XUnauthorized.code, actor=actor, now=now)
 

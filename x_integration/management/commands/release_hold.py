@@ -17,7 +17,7 @@ class Command(BaseCommand):
     """Let publishing go on after a hold: only people lift them."""
 
     help = (
-        "Lifts a system hold by its kind (no_credits, usage_capped …), or of one workspace the "
+        "Lifts a system hold by its kind (no_credits, usage_capped, mass_401 …), or of one workspace the "
         "account's hold (KIND account) or the containment (KIND containment)."
     )
 
