@@ -35,8 +35,8 @@ logconfig_dict = {
     "handlers": settings.LOGGING["handlers"],
     "root": settings.LOGGING["root"],
     "loggers": {
-        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
-        "gunicorn.access": {"level": "INFO", "handlers": [], "propagate": False},
+        "gunicorn.error": {"handlers": ["stderr"], "propagate": False},
+        "gunicorn.access": {"handlers": [], "propagate": False},
     },
 }
 accesslog = None  # /metrics counts requests, the proxy logs them

@@ -32,6 +32,7 @@ from x_integration.account_page import (
     account_page,
     distance,
     in_words,
+    is_unsure,
     meaning_of,
     unconnected,
 )
@@ -234,7 +235,12 @@ def _leading_to_x(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
 
 
 def _renew(account: XAccount, actor: Actor, now: datetime) -> Said:
-    """Renew the tokens; what came of it."""
+    """Renew the tokens, unless that may end one that lives; what came of it."""
+    if is_unsure(account, now):
+        return messages.WARNING, (
+            f"{account}: nothing was done. X may have renewed the token the last time, and trying "
+            "again so soon may end the connection; the worker tries once more in time."
+        )
     outcome = services.refresh_workspace_x_tokens(account.workspace, now=now)
     level, sentence = _RENEWALS[outcome]
     return level, f"{account}: {sentence}"

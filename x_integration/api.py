@@ -12,6 +12,8 @@ from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -86,11 +88,12 @@ class FailedPage(BaseRenderer):
         context = {
             **admin.site.each_context(request),
             "title": "Connect X",
-            "sentence": self.UNREADABLE if data["code"] == "invalid" else data["detail"],
+            "sentence": self.UNREADABLE if data.get("code") == "invalid" else data.get("detail"),
         }
         return render_to_string("x_integration/connect_failed.html", context, request=request)
 
 
+@method_decorator(never_cache, name="dispatch")
 class Callback(APIView):
     """Where X sends the person back; the single-use state says who it is.
 
@@ -98,6 +101,7 @@ class Callback(APIView):
     """
 
     permission_classes = (AllowAny,)
+    metadata_class = None  # nobody needs OPTIONS here
     renderer_classes = (JSONRenderer, FailedPage)
 
     class Input(serializers.Serializer[Any]):
@@ -126,6 +130,7 @@ def _to_the_account(request: Request, account: XAccount) -> HttpResponseBase:
     return redirect(page) if isinstance(request.user, User) else redirect_to_login(page)
 
 
+@method_decorator(never_cache, name="dispatch")
 class Status(APIView):
     """Whether the account can publish, and if not, why (member)."""
 

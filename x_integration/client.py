@@ -192,7 +192,7 @@ class XClient:
             flight.check_can_begin()
             return self._send("POST", url, data=form, auth=basic, flight=flight)
         except XNotSent as error:
-            raise XTokenUnspent("It was too late to ask X.", code=error.code) from None
+            raise XTokenUnspent("It was too late to ask X.", code="lease_ran_out") from error
         except requests.RequestException as error:
             if flight.unsent:
                 raise XTokenUnspent("X could not be reached.", code="x_unreachable") from None
@@ -311,5 +311,5 @@ def _oauth_error(answer: Answer, form: Mapping[str, str]) -> str:
         form[name] for name in form.keys() & {"code", "code_verifier", "refresh_token", "token"}
     ]
     sent += [settings.X_CLIENT_SECRET, b64encode(ours.encode()).decode()]
-    said = [without_secrets(words, sent) for words in said]
+    said = [storable_text(without_secrets(words, sent)) for words in said]
     return f"{answer.status} {': '.join(words[:120] for words in said)}".strip()

@@ -302,6 +302,14 @@ def test_another_account_does_not_take_the_place_of_the_first(connect, x, team):
     assert x.simulator.overview()["grants_live"] == 1  # the other's was given back
 
 
+def test_a_grant_that_another_workspace_lives_on_is_not_given_back(connect, x, team):
+    connect()
+    x.simulator.make_user("bar")
+    connect(user="bar", workspace=WorkspaceFactory())
+    connect(user="bar")
+    assert x.calls("POST", "/2/oauth2/revoke") == []
+
+
 def test_an_account_that_lives_in_another_workspace_connects_nothing(connect, team):
     connect()
     other = WorkspaceFactory()

@@ -1,6 +1,8 @@
 """Renewals that go wrong: what is kept, what is tried again and when, and who is told."""
 
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 
@@ -14,14 +16,17 @@ from django_q.models import OrmQ
 
 from publishing.models import QueueItem
 from publishing.services import compare_counters, publish_item
+from revfirst.wait import wait_out
+from tests.concurrency import run_together
 from tests.factories import XAccountFactory
 from tests.worlds import WORKER, operator
+from tests.x_integration.conftest import opened
 from tests.x_integration.renewals import TOKEN, account_of, pair_of, refreshes, renew, token_of
 from workspaces.models import Alarm, AuditEvent, SystemHold
 from workspaces.services import place_hold
-from x_integration.client import XClient
+from x_integration.client import TokenPair, XClient
 from x_integration.crypto import Secret
-from x_integration.errors import XUnauthorized
+from x_integration.errors import XNotSent, XUnauthorized
 from x_integration.locks import alone
 from x_integration.models import XAccount
 from x_integration.services import (
@@ -34,7 +39,7 @@ from x_integration.services import (
     renew_batch,
     revoke_workspace_x_tokens,
 )
-from x_integration.services.bursts import note_unauthorized
+from x_integration.services.bursts import _many, note_unauthorized
 from x_integration.services.renewal import _Renewal
 from x_integration.tasks import renew_due
 
@@ -251,6 +256,9 @@ def test_our_own_wrong_credentials_are_nobodys_dead_grant(x, expired, settings):
     assert account.connected_reason(timezone.now()) == "expired_but_auto_refresh_available"
     assert open_alarms() == ["x_client_refused"]
     assert Alarm.objects.get().workspace is None
+    settings.X_CLIENT_SECRET = x.simulator.client_secret
+    assert renew(expired) == "success"
+    assert open_alarms() == []
 
 
 @pytest.mark.parametrize("again", [1, 3])
@@ -312,6 +320,68 @@ def test_a_holder_that_slept_through_its_lease_keeps_its_pair_and_what_was_said_
     assert refresh_workspace_x_tokens(expired, now=timezone.now(), x=Asleep()) == "success"
     assert set(pair_of(expired)).isdisjoint(before)
     assert account_of(expired).reauthorization_required_at is not None
+
+
+@pytest.mark.parametrize("error", [TimeoutError, ValueError, XNotSent, XUnauthorized])
+def test_whatever_breaks_on_the_way_is_an_unknown_outcome_and_lets_go(x, expired, error):
+    class Broken(XClient):
+        def refresh_token(self, refresh_token):
+            raise error("broken")
+
+    outcome = refresh_workspace_x_tokens(expired, now=timezone.now(), x=Broken())
+    assert outcome == "unknown"
+    assert account_of(expired).refresh_leased_until is None
+    assert refreshes() == {"outcome=unknown": 1}
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_client_that_hands_over_a_blank_token_overwrites_nothing(x, expired, blank):
+    kept = pair_of(expired)
+
+    class Blank(XClient):
+        def refresh_token(self, refresh_token):
+            return TokenPair(blank, blank, timedelta(hours=2), "", "bearer")
+
+    assert refresh_workspace_x_tokens(expired, now=timezone.now(), x=Blank()) == "unknown"
+    assert pair_of(expired) == kept
+
+
+def test_a_pair_that_came_too_late_for_a_newer_one_ends_nothing_at_x(x, cafe):
+    class ConnectedMeanwhile(XClient):
+        def refresh_token(self, refresh_token):
+            pair = super().refresh_token(refresh_token)
+            XAccount.objects.update(token_version=7)
+            return pair
+
+    refresh_workspace_x_tokens(cafe, now=timezone.now(), x=ConnectedMeanwhile())
+    assert x.calls("POST", "/2/oauth2/revoke") == []
+
+
+def test_a_slow_pair_for_a_revoked_account_is_given_back_all_the_same(x, cafe, monkeypatch):
+    class RevokedMeanwhile(XClient):
+        def refresh_token(self, refresh_token):
+            revoke_workspace_x_tokens(cafe, actor=operator(cafe), now=timezone.now())
+            pair = super().refresh_token(x.simulator.connect("cafe").refresh_token)
+            wait_out(0.5)
+            return pair
+
+    monkeypatch.setattr("x_integration.services.renewal.BEGIN_SECONDS", 0.4)
+    refresh_workspace_x_tokens(cafe, now=timezone.now(), x=RevokedMeanwhile())
+    assert x.simulator.overview()["grants_live"] == 0
+
+
+def test_a_token_is_none_and_never_an_error_while_somebody_holds_the_row(x, expired, monkeypatch):
+    monkeypatch.setattr("x_integration.services.renewal._LOCK_SECONDS", 0.2)
+    with row_held():
+        assert get_workspace_x_access_token(expired, now=timezone.now(), wait=False) is None
+
+
+def test_a_scope_that_stays_too_small_keeps_its_alarm(x, expired):
+    x.fault("edit_answer", path=TOKEN, set={"scope": "tweet.read users.read"})
+    renew(expired)
+    x.fault("edit_answer", path=TOKEN, without=["scope"])
+    refresh_workspace_x_tokens(expired, now=timezone.now() + 2 * MINUTE)
+    assert open_alarms() == ["missing_scope"]
 
 
 def test_renewing_inside_a_transaction_is_a_mistake_and_takes_no_lease(x, expired):
@@ -450,6 +520,54 @@ def test_while_everybody_gets_401_nothing_is_renewed_for_it(x):
             x.ingest(workspace)
     assert x.calls("POST", TOKEN) == []
     assert not XAccount.objects.exclude(access_token_rejected_at=None, held_at=None).exists()
+
+
+@pytest.mark.parametrize(
+    ("accounts", "many"), [(1, 2), (2, 2), (3, 3), (39, 3), (40, 4), (100, 10), (10_000, 10)]
+)
+def test_how_many_make_a_burst(accounts, many):
+    assert _many(accounts) == many
+
+
+def test_401s_far_apart_are_no_burst(x):
+    for number in range(4):
+        workspace = x.connected(f"team{number}", refresh_token=None)
+        now = timezone.now() + number * 11 * MINUTE
+        note_unauthorized(workspace, pair_access(workspace), actor=WORKER, now=now)
+    assert not SystemHold.objects.exists()
+
+
+def pair_access(workspace):
+    return opened(account_of(workspace).access_token)
+
+
+def test_customers_who_leave_at_one_moment_are_no_burst_either(x):
+    """Each is rejected while the others' renewals are still on their way."""
+    workspaces = [x.connected(f"team{number}") for number in range(4)]
+    for account in XAccount.objects.all():
+        XAccount.objects.filter(pk=account.pk).update(
+            refresh_token=Secret.seal(f"gone{account.pk}")
+        )
+    x.fault("unauthorized", method="GET", path="/2/users/.*", times=None)
+    x.fault("delay", path=TOKEN, ms=300, times=None)
+    outcomes = run_together(*[partial(x.ingest, workspace) for workspace in workspaces])
+    assert outcomes == ["XUnauthorized"] * 4
+    assert not SystemHold.objects.exists()
+    reasons = {account.connected_reason(timezone.now()) for account in XAccount.objects.all()}
+    assert reasons == {"reauthorization_required"}
+
+
+def test_a_rejected_token_is_audited_once(x, cafe):
+    token, now = token_of(cafe), timezone.now()
+    for _ in range(2):
+        note_unauthorized(cafe, token, actor=WORKER, now=now)
+    assert AuditEvent.objects.filter(type="token.reject").count() == 1
+
+
+def test_an_account_that_got_other_tokens_meanwhile_is_not_held(x, cafe):
+    account = account_of(cafe)
+    renew(cafe)
+    assert hold_account(account, reason="x", actor=WORKER, now=timezone.now()) is False
 
 
 def test_a_few_401s_among_many_accounts_are_no_burst(x):
@@ -617,12 +735,20 @@ def test_a_lease_lasts_from_this_moment_however_old_the_callers_clock_is(x, expi
 def test_a_holder_that_slept_before_it_asked_does_not_ask_any_more(x, expired, monkeypatch):
     monkeypatch.setattr("x_integration.services.renewal.BEGIN_SECONDS", -1)
     assert renew(expired) == "failed"
-    assert account_of(expired).last_refresh_error == "claim_ran_out"
+    assert account_of(expired).last_refresh_error == "lease_ran_out"
     assert x.simulator.requests() == []
 
 
 def test_a_row_that_somebody_holds_for_long_is_left_alone(x, expired, monkeypatch):
     monkeypatch.setattr("x_integration.services.renewal._LOCK_SECONDS", 0.2)
+    with row_held():
+        assert renew(expired) == "skipped_locked"
+    assert x.simulator.requests() == []
+
+
+@contextmanager
+def row_held():
+    """Somebody else holds the account's row."""
     held, let_go = Event(), Event()
 
     def hold():
@@ -636,11 +762,10 @@ def test_a_row_that_somebody_holds_for_long_is_left_alone(x, expired, monkeypatc
     holder.start()
     held.wait(10)
     try:
-        assert renew(expired) == "skipped_locked"
+        yield
     finally:
         let_go.set()
         holder.join()
-    assert x.simulator.requests() == []
 
 
 # --- the order of the time-outs -------------------------------------------------------------------

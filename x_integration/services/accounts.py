@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from workspaces import audit
 from workspaces.actors import Actor
@@ -13,14 +14,17 @@ from x_integration.models import XAccount
 ACCOUNT_HELD = "account_held"  # alarm
 
 
-def hold_account(account: XAccount, *, reason: str, actor: Actor, now: datetime) -> bool:
+def hold_account(
+    account: XAccount, *, reason: str, actor: Actor, now: datetime, only: Q | None = None
+) -> bool:
     """Stop publishing from the account, as it was read, until a person lifts it.
 
-    Says whether it changed: an account that got other tokens or was revoked meanwhile is let be.
+    Says whether it changed: an account that got other tokens or was revoked meanwhile is let be,
+    and so is one that is not as `only` says.
     """
     with transaction.atomic(durable=True):
         row = XAccount.objects.live().filter(pk=account.pk, token_version=account.token_version)
-        changed = row.filter(held_at=None).update(
+        changed = row.filter(only or Q(), held_at=None).update(
             held_at=now, held_reason=reason[:60], updated_at=now
         )
         if changed:

@@ -2,7 +2,9 @@
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from revfirst.db import wait_for_locks_at_most
 from workspaces import audit
@@ -25,8 +27,8 @@ def burst_is_on() -> bool:
 def note_unauthorized(workspace: Workspace, token: str, *, actor: Actor, now: datetime) -> None:
     """X answered 401 to `token`: if it is the stored one, it counts as no longer valid.
 
-    When that happens to many accounts within ten minutes, everything is held, their tokens count as
-    good again, and no account is disconnected or held for it.
+    When that happens to many accounts within ten minutes, and renewing does not help, everything is
+    held, their tokens count as good again, and no account is disconnected or held for it.
     """
     account = XAccount.objects.live().filter(workspace=workspace).first()
     if account is None or not account.holds(token) or burst_is_on():
@@ -45,7 +47,16 @@ def note_unauthorized(workspace: Workspace, token: str, *, actor: Actor, now: da
                 now=now,
                 data={"token_version": account.token_version},
             )
-    if burst_is_on() or _rejected(now).count() >= _many(XAccount.objects.live().count()):
+    check_for_burst(actor=actor, now=now)
+
+
+def check_for_burst(*, actor: Actor, now: datetime) -> None:
+    """Blame X when many accounts were rejected lately that a renewal did not mend."""
+    unmended = _rejected(now).filter(refresh_leased_until=None)
+    if settings.X_AUTO_REFRESH_ENABLED:
+        renewed = Q(last_refresh_at__gte=now - WINDOW)
+        unmended = unmended.filter(renewed | Q(refresh_failures__gt=0) | Q(refresh_token=None))
+    if burst_is_on() or unmended.count() >= _many(XAccount.objects.live().count()):
         _blame_x(actor=actor, now=now)
 
 

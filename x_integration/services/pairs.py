@@ -26,7 +26,7 @@ def token_columns(pair: TokenPair, *, now: datetime) -> dict[str, Any]:
     }
     if pair.scope:
         columns["scope"] = pair.scope
-    if pair.refresh_token:
-        columns["refresh_token"] = Secret.seal(pair.refresh_token)
-        columns["refresh_token_hash"] = keyed_hash(pair.refresh_token)
+    if refresh_token := (pair.refresh_token or "").strip():
+        columns["refresh_token"] = Secret.seal(refresh_token)
+        columns["refresh_token_hash"] = keyed_hash(refresh_token)
     return columns

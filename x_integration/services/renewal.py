@@ -8,6 +8,7 @@ Connecting). A lock in Redis keeps a stampede away; a lease on the row (a guarde
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,6 +24,7 @@ from django.utils import timezone
 
 from revfirst.batch import run_batch
 from revfirst.db import outside_transaction, wait_for_locks_at_most
+from revfirst.errors import RevFirstError
 from revfirst.wait import wait_out
 from workspaces import audit
 from workspaces.actors import Actor
@@ -48,6 +50,10 @@ BATCH_SIZE, BATCH_SECONDS, _KEEP_SECONDS = 2000, 15, 8
 _BACK_OFF = (30, 60, 120, 240, 300)  # seconds
 _MANY_FAILURES = 6
 _HOPELESS = timedelta(minutes=15)
+_HOPELESS_WHY = {
+    "skipped_no_refresh_token": "connect the account again",
+    "skipped_disabled": "X_AUTO_REFRESH_ENABLED is off",
+}
 _LOCK_SECONDS, _TASK_SECONDS = 3, 60
 TOKEN_REFUSED, CLIENT_REFUSED = "token_refused", "x_client_refused"  # alarms, as the next three
 NOT_RENEWABLE, RENEWAL_FAILS = "token_not_renewable", "renewal_fails"
@@ -96,8 +102,7 @@ def attempt_renewal(
         begun = monotonic()
         if not nobody_else or not _take_lease(account, now=now, patient=patient):
             return "skipped_locked"
-        with begins_before(begun + BEGIN_SECONDS):
-            return _Renewal(account, now).run(x or XClient())
+        return _Renewal(account, now, begin_before=begun + BEGIN_SECONDS).run(x or XClient())
 
 
 def note_skip(account: XAccount, outcome: str, *, now: datetime) -> None:
@@ -108,13 +113,16 @@ def note_skip(account: XAccount, outcome: str, *, now: datetime) -> None:
     noted = f"{outcome}:{account.token_version}"
     if account.noted_skip == noted:
         return
-    with transaction.atomic(durable=True):
+    with (
+        suppress(OperationalError),
+        transaction.atomic(durable=True),
+    ):  # a lock: the next one notes it
         wait_for_locks_at_most(_LOCK_SECONDS)
         row = XAccount.objects.filter(pk=account.pk).exclude(noted_skip=noted)
         if not row.update(noted_skip=noted):
             return
-        if outcome != "skipped_locked":
-            detail = f"The token of @{account.username} ends and cannot be renewed: connect again."
+        if why := _HOPELESS_WHY.get(outcome):
+            detail = f"The token of @{account.username} ends and is not renewed: {why}."
             raise_alarm(NOT_RENEWABLE, detail=detail, workspace=account.workspace, now=now)
         _record(account.workspace, outcome, now=now, was=account.token_version)
 
@@ -159,23 +167,33 @@ class _Renewal:
 
     account: XAccount
     now: datetime
+    begin_before: float  # on time.monotonic()
 
     def run(self, x: XClient) -> str:
-        """Call X and settle; returns the outcome."""
-        secret = self.account.refresh_token
+        """Call X and settle; returns the outcome, whatever goes wrong at X or on the way."""
         try:
-            pair = x.refresh_token(secret.open() if secret else "")
+            pair = self._ask(x)
         except XGrantRefused:
             return self._keep(self._refused)
         except XTokenUnspent as error:
             nothing = partial(self._nothing_came, "failed", error, self._back_off(error.retry_at))
             return self._keep(nothing)
-        except XReadFailed as error:
+        except Exception as error:
+            if not isinstance(error, RevFirstError):
+                logger.exception("renewal_broke", extra={"account_id": self.account.pk})
             nothing = partial(self._nothing_came, "unknown", error, self._not_while_it_lives())
             return self._keep(nothing)
         if not self._keep(partial(self._store, pair)):
             self._drop(pair, x)
         return "success"
+
+    def _ask(self, x: XClient) -> TokenPair:
+        secret = self.account.refresh_token
+        with begins_before(self.begin_before):
+            pair = x.refresh_token(secret.open() if secret else "")
+        if not pair.access_token.strip():
+            raise XReadFailed("X granted a blank token.", code="x_token_broken")
+        return pair
 
     def _keep(self, write: Callable[..., Kept]) -> Kept:
         """Write down what X said, whatever the database does meanwhile: it cannot be asked again.
@@ -221,22 +239,23 @@ class _Renewal:
         )
 
     def _nothing_came(
-        self, outcome: str, error: XReadFailed, after: datetime, *, audited: bool
+        self, outcome: str, error: Exception, after: datetime, *, audited: bool
     ) -> str:
+        code = error.code if isinstance(error, RevFirstError) else "error"
         failures = min(self.account.refresh_failures + 1, 30_000)
         stored = self._ours().update(
             refresh_leased_until=None,
             refresh_failures=failures,
             refresh_not_before=after,
-            last_refresh_error=error.code[:60],
+            last_refresh_error=code[:60],
             updated_at=self.now,
         )
         if isinstance(error, XClientRefused):
             raise_alarm(CLIENT_REFUSED, detail=str(error), now=self.now)
         elif failures >= _MANY_FAILURES:
-            self._alarm(RENEWAL_FAILS, f"was not renewed {failures} times in a row ({error.code})")
+            self._alarm(RENEWAL_FAILS, f"was not renewed {failures} times in a row ({code})")
         if audited:
-            self._audit(outcome, stored=bool(stored), code=error.code)
+            self._audit(outcome, stored=bool(stored), code=code)
         return outcome
 
     def _refused(self, *, audited: bool) -> str:
@@ -268,7 +287,7 @@ class _Renewal:
             else:  # somebody else tried in the meantime: what X said to them stays
                 del columns["reauthorization_required_at"]
             XAccount.objects.filter(pk=account.pk).update(**columns)
-            self._end_alarms(pair)
+            self._end_alarms(pair.scope or row.scope)
         if audited:
             self._audit("success", stored=stored)
         return stored
@@ -278,10 +297,10 @@ class _Renewal:
             pair.access_token, row.access_token_hash
         )
 
-    def _end_alarms(self, pair: TokenPair) -> None:
+    def _end_alarms(self, scope: str) -> None:
         end_alarms(CLIENT_REFUSED, now=self.now)
         end_alarms(*OF_THE_TOKENS, workspace=self.account.workspace, now=self.now)
-        if pair.scope and XAccount.PUBLISH_SCOPE not in pair.scope.split():
+        if XAccount.PUBLISH_SCOPE not in scope.split():
             self._alarm(MAY_NOT_POST, "may not post any more: connect again")
 
     def _alarm(self, kind: str, what: str) -> None:

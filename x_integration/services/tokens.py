@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from revfirst.batch import Patience
 from revfirst.clock import ticking
@@ -19,7 +20,7 @@ from x_integration.crypto import Secret
 from x_integration.errors import NoAccessToken, Undecryptable, XUnauthorized
 from x_integration.models import XAccount
 from x_integration.services.accounts import hold_account
-from x_integration.services.bursts import burst_is_on, note_unauthorized
+from x_integration.services.bursts import burst_is_on, check_for_burst, note_unauthorized
 from x_integration.services.renewal import (
     OF_THE_TOKENS,
     attempt_renewal,
@@ -30,6 +31,7 @@ from x_integration.services.renewal import (
 )
 
 WAIT_SECONDS = 30  # for whoever renews: a call of 25 s, and a margin
+SHORT_WAIT_SECONDS = 2  # with a token in hand that still lives
 _ASK_EVERY = 0.1  # seconds
 Result = TypeVar("Result")
 Clock = Callable[[], datetime]
@@ -54,7 +56,8 @@ def get_workspace_x_access_token(
             outcome = attempt_renewal(account, now=at, x=x)
         if outcome == "skipped_locked":
             note_skip(account, outcome, now=at)
-            if not wait or at > now + timedelta(seconds=WAIT_SECONDS):
+            patience = SHORT_WAIT_SECONDS if account.access_token_valid(at) else WAIT_SECONDS
+            if not wait or at > now + timedelta(seconds=patience):
                 return _opened(account, at)
             wait_out(_ASK_EVERY)
         at = clock()
@@ -151,6 +154,7 @@ def token_after_unauthorized(
         return None
     if account.holds(token):
         refresh_workspace_x_tokens(workspace, now=clock(), x=x)
+        check_for_burst(actor=actor, now=clock())
         account.refresh_from_db()
     return None if account.holds(token) or account.revoked_at else _opened(account, clock())
 
@@ -162,7 +166,8 @@ def give_up_after_unauthorized(
     note_unauthorized(workspace, token, actor=actor, now=now)
     account = _live_account(workspace, now)
     if account is not None and account.holds(token) and not burst_is_on():
-        hold_account(account, reason=XUnauthorized.code, actor=actor, now=now)
+        still = Q(access_token_rejected_at__isnull=False)  # a burst takes that back
+        hold_account(account, reason=XUnauthorized.code, actor=actor, now=now, only=still)
 
 
 # --- for good -------------------------------------------------------------------------------------
