@@ -61,6 +61,12 @@ def test_without_redis_nobody_is_kept_away(settings, free_port):
         assert (first, second) == (True, True)
 
 
+def test_without_a_cache_that_knows_locks_nobody_is_kept_away(settings):
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    with alone("work", seconds=5) as first, alone("work", seconds=5) as second:
+        assert (first, second) == (True, True)
+
+
 def test_a_renewal_takes_the_accounts_lock_before_the_lease(x, expired):
     with alone(f"x-refresh:{account_of(expired).pk}", seconds=5):
         assert renew(expired) == "skipped_locked"
