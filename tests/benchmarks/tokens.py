@@ -4,7 +4,7 @@ Burst: every account's token has expired, one task renews them all. Steady: acco
 after the other, and the schedule keeps every token alive. X answers in 200 ms; a real worker with
 default settings, a durable PostgreSQL. X runs on the same cores as the worker.
 
-The full form, `--accounts 10000 --minutes 12`, has the accounts of two real hours fall due in 12
+The short form has the burst only. The full form, `--accounts 10000 --minutes 12`, has the accounts of two real hours fall due in 12
 minutes: ten times the rate at which 10,000 tokens of two hours' life need renewing.
 """
 
@@ -35,8 +35,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--burst", type=int, default=1000, help="accounts that expired; 0: no burst"
     )
-    parser.add_argument("--accounts", type=int, default=1000, help="of the steady run; 0: none")
-    parser.add_argument("--minutes", type=float, default=1.0, help="in which all of them fall due")
+    parser.add_argument("--accounts", type=int, default=0, help="of the steady run; 0: no such run")
+    parser.add_argument("--minutes", type=float, default=0.5, help="in which all of them fall due")
     options = parser.parse_args()
     if not (0 <= options.burst <= 10_000 and 0 <= options.accounts <= 10_000):
         parser.error("at most 10,000 accounts.")

@@ -84,11 +84,7 @@ def test_fifty_processes_make_one_call_and_all_get_the_new_token(x, expired):
     assert Stampede(x, expired).got() == {hashed(expired): PROCESSES}
     assert calls_and_reuses(x) == (1, 0)
     assert XClient().me(token_of(expired))[1] == "cafe"
-
-
-def test_who_came_second_is_counted_once_and_not_fifty_times(x, expired):
-    x.fault("delay", path=TOKEN, ms=500)
-    Stampede(x, expired).got()
+    # Who came second is counted once, and not 49 times.
     assert refreshes() == {"outcome=success": 1, "outcome=skipped_locked": 1}
 
 
@@ -113,7 +109,9 @@ def test_the_same_with_redis_frozen_in_the_middle(x, expired, own_redis):
     stampede = Stampede(x, expired, REDIS_URL=own_redis.url)
     assert wait_until(lambda: len(x.calls("POST", TOKEN)) == 1, seconds=20)
     os.kill(own_redis.identity.pid, signal.SIGSTOP)
-    assert stampede.got() == {hashed(expired): PROCESSES}
+    got = stampede.got()
+    os.kill(own_redis.identity.pid, signal.SIGCONT)
+    assert got == {hashed(expired): PROCESSES}
     assert calls_and_reuses(x) == (1, 0)
 
 
