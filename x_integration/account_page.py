@@ -134,7 +134,9 @@ def account_page(account: XAccount, user: User) -> dict[str, Any]:
         "scopes": _scopes(account) if account.revoked_at is None else [],
         "happened": _happened(account.workspace),
         "operates": operates,
-        "may_renew": operates and account.can_auto_refresh and not is_unsure(account, now),
+        "may_renew": operates
+        and account.can_auto_refresh
+        and not services.may_be_spent(account, now=now),
         "may_disconnect": operates and account.revoked_at is None,
         "may_lift": operates and account.held_at is not None,
     }
@@ -180,22 +182,12 @@ def _last_error(account: XAccount, now: datetime) -> str:
             "X does not accept our app's own id and secret: "
             "whoever runs this system has to check X_CLIENT_ID and X_CLIENT_SECRET."
         )
-    if is_unsure(account, now):
+    if services.may_be_spent(account, now=now):
         return (
             f"X gave no clear answer ({in_words(code)}) and may have renewed all the same. The worker "
             "tries once more shortly before the token runs out; trying sooner may end the connection."
         )
     return f"It brought nothing ({in_words(code)}); the worker tries again."
-
-
-def is_unsure(account: XAccount, now: datetime) -> bool:
-    """Whether the stored refresh token may be spent, so that trying it again had better wait."""
-    if account.refresh_not_before is None or account.refresh_not_before <= now:
-        return False
-    renewals = AuditEvent.objects.filter(chain=str(account.workspace_id), type="token.refresh")
-    tried = renewals.exclude(data__outcome__startswith="skipped").order_by("-seq")
-    last = tried.values_list("data__outcome", flat=True).first()
-    return last == "unknown"
 
 
 def _facts(account: XAccount, now: datetime) -> list[tuple[str, str]]:

@@ -32,7 +32,6 @@ from x_integration.account_page import (
     account_page,
     distance,
     in_words,
-    is_unsure,
     meaning_of,
     unconnected,
 )
@@ -57,6 +56,10 @@ _RENEWALS = {
     "skipped_locked": (
         messages.INFO,
         "Nothing was done: somebody is renewing the token, or did so less than a minute ago.",
+    ),
+    "skipped_unsure": (
+        messages.WARNING,
+        "Nothing was done: X may have renewed it the last time, and trying soon may end it.",
     ),
     "skipped_disabled": (
         messages.WARNING,
@@ -235,13 +238,8 @@ def _leading_to_x(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
 
 
 def _renew(account: XAccount, actor: Actor, now: datetime) -> Said:
-    """Renew the tokens, unless that may end one that lives; what came of it."""
-    if is_unsure(account, now):
-        return messages.WARNING, (
-            f"{account}: nothing was done. X may have renewed the token the last time, and trying "
-            "again so soon may end the connection; the worker tries once more in time."
-        )
-    outcome = services.refresh_workspace_x_tokens(account.workspace, now=now)
+    """Renew the tokens; what came of it."""
+    outcome = services.renew_by_hand(account.workspace, actor=actor, now=now)
     level, sentence = _RENEWALS[outcome]
     return level, f"{account}: {sentence}"
 

@@ -7,7 +7,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 from x_integration.client import TOTAL_SECONDS
-from x_integration.services.renewal import LEASE_SECONDS, RENEW_AHEAD
+from x_integration.services.renewal import LEASE_SECONDS
+from x_integration.services.renewal_schedule import RENEW_AHEAD
 
 
 @register("x_integration")

@@ -32,7 +32,7 @@ def content_hash(snapshot: dict[str, Any]) -> str:
 
 def freeze(item: QueueItem, *, by: User, door: str, now: datetime) -> Approval:
     """Write down what was approved. Raises WrongState when no account is connected."""
-    account = XAccount.objects.filter(workspace=item.workspace, revoked_at=None).first()
+    account = XAccount.objects.live().filter(workspace=item.workspace).first()
     if account is None:
         raise WrongState("Connect the account first: an approval names the account that will post.")
     snapshot = snapshot_of(item, account)

@@ -54,9 +54,7 @@ def _locked_case(item_id: int, now: datetime) -> Case | None:
         return None
     workspace = Workspace.objects.select_for_update(no_key=True).get(pk=workspace_id)
     account = (
-        XAccount.objects.select_for_update(no_key=True)
-        .filter(workspace=workspace, revoked_at=None)
-        .first()
+        XAccount.objects.live().select_for_update(no_key=True).filter(workspace=workspace).first()
     )
     item = (
         QueueItem.objects.due(now)

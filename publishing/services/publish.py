@@ -1,6 +1,5 @@
 """Publish: claim, call, settle. The call lies between two commits."""
 
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -14,6 +13,7 @@ from publishing.services.gates import Block
 from publishing.services.settle import settle_attempt
 from publishing.states import State
 from revfirst.batch import OutOfTime, Patience, run_batch
+from revfirst.clock import Clock
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from workspaces.services import SEND_WINDOW_SECONDS, place_hold
@@ -27,7 +27,6 @@ from x_integration.services import (
     token_after_unauthorized,
 )
 
-Clock = Callable[[], datetime]
 BATCH_SIZE = 500
 _UNAUTHORIZED = XUnauthorized.code
 _STOPS_EVERYBODY = {"no_credits", "usage_capped"}

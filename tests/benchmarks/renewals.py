@@ -20,7 +20,7 @@ from workspaces.models import AuditEvent
 from x_integration.client import XClient
 from x_integration.errors import XReadFailed
 from x_integration.models import XAccount
-from x_integration.services.renewal import renew_at
+from x_integration.services.renewal_schedule import renew_at
 
 LATENCY_MS = 200
 BURST_SECONDS = 60  # the promise for a thousand

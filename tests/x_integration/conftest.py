@@ -18,7 +18,7 @@ from x_integration.simulator.process import SimulatorProcess, TokenPair
 
 StartPeer = Callable[..., Peer]
 NEVER = float("inf")
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
 @dataclass
@@ -77,6 +77,12 @@ def cafe(x: World) -> Workspace:
 def expired(x: World) -> Workspace:
     """A connected workspace whose token ran out an hour ago."""
     return x.connected("cafe", expires_at=timezone.now() - HOUR)
+
+
+@pytest.fixture
+def ending(x: World) -> Workspace:
+    """A workspace whose token lives for eight more minutes: it is due, and good."""
+    return x.connected("cafe", expires_at=timezone.now() + 8 * MINUTE)
 
 
 @pytest.fixture

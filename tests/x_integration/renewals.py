@@ -1,9 +1,14 @@
 """The account's tokens as a test looks at them, and renewing them now."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tests.x_integration.conftest import opened
-from workspaces.models import Counter
+from workspaces.models import Alarm, Counter
 from x_integration.models import XAccount
 from x_integration.services import get_workspace_x_access_token, refresh_workspace_x_tokens
 
@@ -31,3 +36,30 @@ def refreshes() -> dict[str, int]:
     """What `x_token_refresh_total` says."""
     rows = Counter.objects.filter(name="x_token_refresh_total")
     return {row.labels: int(row.value) for row in rows}
+
+
+def open_alarms() -> list[str]:
+    """The kinds of what is not over."""
+    return sorted(Alarm.objects.filter(over_at=None).values_list("kind", flat=True))
+
+
+@contextmanager
+def row_held() -> Iterator[None]:
+    """Somebody else holds the account's row."""
+    held, let_go = Event(), Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            XAccount.objects.select_for_update().get()
+            held.set()
+            let_go.wait(10)
+        connection.close()
+
+    holder = Thread(target=hold)
+    holder.start()
+    held.wait(10)
+    try:
+        yield
+    finally:
+        let_go.set()
+        holder.join()

@@ -12,11 +12,11 @@ from x_integration.services.renewal import why_no_renewal
 
 def meanwhile(monkeypatch, act):
     """Do `act` once, just before the reader decides."""
-    decide, todo = why_no_renewal, [act]
+    decide, acts = why_no_renewal, [act]
 
     def late(account):
-        if todo:
-            todo.pop()()
+        while acts:
+            acts.pop()()
         return decide(account)
 
     monkeypatch.setattr(tokens, "why_no_renewal", late)

@@ -11,11 +11,11 @@ from x_integration.services.connect import (
 from x_integration.services.ingest import ingest_mentions
 from x_integration.services.keys import rotate_keys
 from x_integration.services.renewal import (
-    due_for_renewal,
+    may_be_spent,
     refresh_workspace_x_tokens,
-    renew_at,
-    renew_batch,
+    renew_by_hand,
 )
+from x_integration.services.renewal_schedule import due_for_renewal, renew_at, renew_batch
 from x_integration.services.tokens import (
     get_workspace_x_access_token,
     give_up_after_unauthorized,
@@ -37,9 +37,11 @@ __all__ = [
     "hold_account",
     "ingest_mentions",
     "lift_account_hold",
+    "may_be_spent",
     "refresh_workspace_x_tokens",
     "renew_at",
     "renew_batch",
+    "renew_by_hand",
     "require_workspace_x_access_token",
     "revoke_workspace_x_tokens",
     "rotate_keys",

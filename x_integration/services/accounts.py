@@ -17,16 +17,13 @@ ACCOUNT_HELD = "account_held"  # alarm
 def hold_account(
     account: XAccount, *, reason: str, actor: Actor, now: datetime, only: Q | None = None
 ) -> bool:
-    """Stop publishing from the account, as it was read, until a person lifts it.
+    """Stop publishing from the account until a person lifts it; says whether it changed.
 
-    Says whether it changed: an account that got other tokens or was revoked meanwhile is let be,
-    and so is one that is not as `only` says.
+    One that was revoked meanwhile is let be, and so is one that is not as `only` says.
     """
     with transaction.atomic(durable=True):
-        row = XAccount.objects.live().filter(pk=account.pk, token_version=account.token_version)
-        changed = row.filter(only or Q(), held_at=None).update(
-            held_at=now, held_reason=reason[:60], updated_at=now
-        )
+        row = XAccount.objects.live().filter(only or Q(), pk=account.pk, held_at=None)
+        changed = row.update(held_at=now, held_reason=reason[:60], updated_at=now)
         if changed:
             detail = f"Nothing is published from @{account.username}: {reason}."
             raise_alarm(ACCOUNT_HELD, detail=detail, workspace=account.workspace, now=now)

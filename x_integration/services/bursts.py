@@ -10,7 +10,7 @@ from revfirst.db import wait_for_locks_at_most
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.models import SystemHold, Workspace
-from workspaces.services import end_alarms, write_hold
+from workspaces.services import LOCK_SECONDS_OF_OTHERS, end_alarms, write_hold
 from x_integration.errors import XUnauthorized
 from x_integration.models import XAccount, XAccountQuerySet
 from x_integration.services.accounts import ACCOUNT_HELD
@@ -35,7 +35,7 @@ def note_unauthorized(workspace: Workspace, token: str, *, actor: Actor, now: da
         return
     row = XAccount.objects.filter(pk=account.pk, token_version=account.token_version)
     with transaction.atomic(durable=True):
-        wait_for_locks_at_most(3)
+        wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
         # What was waited for, lest a living token be ended, is over.
         marks = {"access_token_rejected_at": now, "refresh_not_before": None, "updated_at": now}
         if row.filter(access_token_rejected_at=None).update(**marks):
@@ -77,7 +77,7 @@ def _many(accounts: int) -> int:
 def _blame_x(*, actor: Actor, now: datetime) -> None:
     """Hold everything, and take back what was held against each account."""
     with transaction.atomic(durable=True):
-        wait_for_locks_at_most(3)
+        wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
         locked = _rejected(now).select_for_update(no_key=True, of=("self",)).order_by("pk")
         accounts = list(locked.select_related("workspace"))
         ids = [account.pk for account in accounts]

@@ -106,7 +106,7 @@ def _complete(
     try:
         return _store(row, pair, x_user_id=x_user_id, username=username, now=now)
     except _AnotherAccount as error:
-        if not XAccount.objects.filter(x_user_id=x_user_id, revoked_at=None).exists():
+        if not XAccount.objects.live().filter(x_user_id=x_user_id).exists():
             revoke_at_x(x, pair.refresh_token, pair.access_token)  # nobody here will use them
         why = f"this workspace belongs to @{error}, and @{username} signed in at X"
         raise _failed("another_account", why) from None

@@ -14,22 +14,25 @@ from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
-from zlib import crc32
 
 from django.conf import settings
 from django.db import Error as DatabaseProblem
 from django.db import OperationalError, connection, transaction
-from django.db.models import F, Q
 from django.utils import timezone
 
-from revfirst.batch import run_batch
 from revfirst.db import outside_transaction, wait_for_locks_at_most
 from revfirst.errors import RevFirstError
 from revfirst.wait import wait_out
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
-from workspaces.services import end_alarms, raise_alarm
+from workspaces.models import AuditEvent
+from workspaces.services import (
+    LOCK_SECONDS_OF_OTHERS,
+    check_operator,
+    end_alarms,
+    raise_alarm,
+)
 from x_integration.client import TokenPair, XClient
 from x_integration.crypto import hash_matches
 from x_integration.errors import XClientRefused, XGrantRefused, XReadFailed, XTokenUnspent
@@ -44,17 +47,13 @@ if TYPE_CHECKING:
     from workspaces.models import Workspace
 
 LEASE_SECONDS, BEGIN_SECONDS = 120, 30  # a call that has not begun by then is not made
-RENEW_AHEAD, RENEW_SPREAD = timedelta(minutes=10), timedelta(minutes=10)
-# A batch begins for 15 s; a call of 25 s, 8 s of keeping and a last try end before the task's 60 s.
-BATCH_SIZE, BATCH_SECONDS, _KEEP_SECONDS = 2000, 15, 8
+_KEEP_SECONDS = 8
 _BACK_OFF = (30, 60, 120, 240, 300)  # seconds
 _MANY_FAILURES = 6
-_HOPELESS = timedelta(minutes=15)
 _HOPELESS_WHY = {
     "skipped_no_refresh_token": "connect the account again",
     "skipped_disabled": "X_AUTO_REFRESH_ENABLED is off",
 }
-_LOCK_SECONDS, _TASK_SECONDS = 3, 60
 TOKEN_REFUSED, CLIENT_REFUSED = "token_refused", "x_client_refused"  # alarms, as the next three
 NOT_RENEWABLE, RENEWAL_FAILS = "token_not_renewable", "renewal_fails"
 MAY_NOT_POST = "missing_scope"
@@ -85,6 +84,28 @@ def refresh_workspace_x_tokens(
     return outcome
 
 
+def renew_by_hand(workspace: Workspace, *, actor: Actor, now: datetime) -> str:
+    """Renew for an operator; the outcome, or `skipped_unsure` where it may end a token that lives.
+
+    Raises NotAllowed or WorkspaceNotFound.
+    """
+    if actor.user:
+        check_operator(actor.user, workspace)
+    account = XAccount.objects.live().filter(workspace=workspace).first()
+    if account is not None and may_be_spent(account, now=now):
+        return "skipped_unsure"
+    return refresh_workspace_x_tokens(workspace, now=now)
+
+
+def may_be_spent(account: XAccount, *, now: datetime) -> bool:
+    """Whether X may have renewed the last time without our knowing, and the pause for it lasts."""
+    if account.refresh_not_before is None or account.refresh_not_before <= now:
+        return False
+    renewals = AuditEvent.objects.filter(chain=str(account.workspace_id), type="token.refresh")
+    tried = renewals.exclude(data__outcome__startswith="skipped").order_by("-seq")
+    return tried.values_list("data__outcome", flat=True).first() == "unknown"
+
+
 def why_no_renewal(account: XAccount | None) -> str:
     """The outcome of a renewal that cannot even be tried; blank when it can."""
     if account is None or not account.can_refresh:
@@ -113,11 +134,9 @@ def note_skip(account: XAccount, outcome: str, *, now: datetime) -> None:
     noted = f"{outcome}:{account.token_version}"
     if account.noted_skip == noted:
         return
-    with (
-        suppress(OperationalError),
-        transaction.atomic(durable=True),
-    ):  # a lock: the next one notes it
-        wait_for_locks_at_most(_LOCK_SECONDS)
+    # Where somebody holds the row for long, the next one notes it.
+    with suppress(OperationalError), transaction.atomic(durable=True):
+        wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
         row = XAccount.objects.filter(pk=account.pk).exclude(noted_skip=noted)
         if not row.update(noted_skip=noted):
             return
@@ -153,7 +172,7 @@ def _take_lease(account: XAccount, *, now: datetime, patient: bool) -> bool:
     )
     try:
         with transaction.atomic(durable=True):
-            wait_for_locks_at_most(_LOCK_SECONDS)
+            wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
             taken = row.update(refresh_leased_until=until)
     except OperationalError:  # somebody holds the row for long
         return False
@@ -204,7 +223,7 @@ class _Renewal:
         while True:
             try:
                 with transaction.atomic(durable=True):
-                    wait_for_locks_at_most(_LOCK_SECONDS)
+                    wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
                     return write(audited=not last_try)
             except DatabaseProblem:
                 logger.exception("renewal_not_written", extra={"account_id": self.account.pk})
@@ -326,55 +345,3 @@ def revoke_at_x(x: XClient, *tokens: str | None) -> bool:
         except XReadFailed:
             confirmed = False
     return confirmed
-
-
-# --- ahead of expiry ------------------------------------------------------------------------------
-
-
-def renew_at(account: XAccount) -> datetime | None:
-    """UTC instant to renew from: 10 to 20 min before expiry, spread by account (X: 2 h of life)."""
-    if account.expires_at is None:
-        return None
-    share = crc32(str(account.pk).encode()) % 1000 / 1000
-    return account.expires_at - RENEW_AHEAD - share * RENEW_SPREAD
-
-
-def due_for_renewal(now: datetime) -> list[XAccount]:
-    """Connected accounts whose token is to be renewed now, the most urgent first."""
-    soon = Q(expires_at=None) | Q(expires_at__lte=now + RENEW_AHEAD + RENEW_SPREAD)
-    rows = XAccount.objects.free_to_renew(now).filter(soon)
-    by_urgency = rows.order_by(F("expires_at").asc(nulls_first=True), "pk")
-    at = [(account, renew_at(account)) for account in by_urgency.only("pk", "expires_at")]
-    return [account for account, instant in at if instant is None or instant <= now]
-
-
-def renew_batch(*, clock: Callable[[], datetime]) -> tuple[int, int]:
-    """Renew what is due, several at once: (begun, left for another batch). One batch at a time."""
-    if not settings.X_AUTO_REFRESH_ENABLED:
-        return 0, 0
-    with alone("x-renew-batch", seconds=_TASK_SECONDS) as nobody_else:
-        if not nobody_else:
-            return 0, 0
-        due = [account.pk for account in due_for_renewal(clock())]
-        now_due, later = due[:BATCH_SIZE], due[BATCH_SIZE:]
-        left = run_batch(
-            now_due,
-            lambda pk, x: _renew_if_still_due(pk, now=clock(), x=x),
-            tool=XClient,
-            concurrency=settings.RENEW_CONCURRENCY,
-            seconds=BATCH_SECONDS,
-        )
-    return len(now_due) - left, left + len(later)
-
-
-def _renew_if_still_due(account_id: int, *, now: datetime, x: XClient) -> None:
-    """Another batch, or somebody who needed the token, may have been here first."""
-    free = XAccount.objects.free_to_renew(now).filter(pk=account_id)
-    account = free.select_related("workspace").first()
-    if account is None or (renew_at(account) or now) > now:
-        return
-    if why_not := why_no_renewal(account):  # no key opens its refresh token
-        note_skip(account, why_not, now=now)
-        XAccount.objects.filter(pk=account_id).update(refresh_not_before=now + _HOPELESS)
-    else:
-        attempt_renewal(account, now=now, x=x)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from revfirst.batch import Patience
-from revfirst.clock import ticking
+from revfirst.clock import Clock, ticking
 from revfirst.wait import wait_out
 from workspaces import audit
 from workspaces.actors import Actor
@@ -34,7 +34,6 @@ WAIT_SECONDS = 30  # for whoever renews: a call of 25 s, and a margin
 SHORT_WAIT_SECONDS = 2  # with a token in hand that still lives
 _ASK_EVERY = 0.1  # seconds
 Result = TypeVar("Result")
-Clock = Callable[[], datetime]
 
 
 def get_workspace_x_access_token(
@@ -166,7 +165,8 @@ def give_up_after_unauthorized(
     note_unauthorized(workspace, token, actor=actor, now=now)
     account = _live_account(workspace, now)
     if account is not None and account.holds(token) and not burst_is_on():
-        still = Q(access_token_rejected_at__isnull=False)  # a burst takes that back
+        # A newer pair is another's business, and a burst takes the rejection back.
+        still = Q(token_version=account.token_version, access_token_rejected_at__isnull=False)
         hold_account(account, reason=XUnauthorized.code, actor=actor, now=now, only=still)
 
 

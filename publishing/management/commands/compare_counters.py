@@ -21,7 +21,7 @@ class Command(BaseCommand):
         found = [str(difference) for difference in compare_counters()]
         unread = []
         for workspace in Workspace.objects.all():
-            if XAccount.objects.filter(workspace=workspace, revoked_at=None).exists():
+            if XAccount.objects.live().filter(workspace=workspace).exists():
                 found += self._compare(workspace)
             else:
                 unread.append(workspace.slug)
