@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.db.models import F, Q
 
-from publishing.states import LIVE, OPEN_OUTCOMES, Outcome, State
+from publishing.states import LIVE, OPEN_OUTCOMES, WATCHED_OUTCOMES, Outcome, State
 from workspaces.models import User, Workspace
 from x_integration.models import SourcePost
 
@@ -64,6 +64,9 @@ class QueueItem(models.Model):
         SourcePost, models.PROTECT, null=True, blank=True, related_name="items"
     )
     scheduled_for = models.DateTimeField(null=True, blank=True)
+    relevant_until = models.DateTimeField(
+        null=True, blank=True, help_text="Afterwards it is too late to say this."
+    )
 
     origin = models.CharField(max_length=20, help_text="template or person")
     template = models.CharField(max_length=60, blank=True)
@@ -118,6 +121,12 @@ class QueueItem(models.Model):
                 fields=["moved_at"], condition=Q(state=State.PUBLISHING), name="item_in_flight"
             ),
             models.Index(fields=["workspace", "state", "created_at"], name="item_queue"),
+            models.Index(fields=["workspace", "state", "-number"], name="item_queue_newest"),
+            models.Index(
+                fields=["relevant_until"],
+                condition=Q(state__in=[State.APPROVED, State.PENDING]),
+                name="item_relevance",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -162,19 +171,47 @@ class Approval(models.Model):
 class PublishAttemptQuerySet(models.QuerySet["PublishAttempt"]):
     """Named reads of attempts."""
 
+    def open(self) -> PublishAttemptQuerySet:
+        """Attempts that published, or may have: they hold their reservations."""
+        return self.filter(outcome__in=OPEN_OUTCOMES)
+
     def to_look_for(self, now: datetime) -> PublishAttemptQuerySet:
-        """Attempts whose outcome is unknown and whose next look is due."""
-        return self.filter(outcome=Outcome.UNKNOWN, next_look_at__lte=now).order_by("next_look_at")
+        """Attempts whose post may yet be found and whose next look is due."""
+        watched = self.filter(outcome__in=WATCHED_OUTCOMES, next_look_at__lte=now)
+        return watched.order_by("next_look_at")
 
 
 class PublishAttempt(models.Model):
-    """One try to publish: what was sent, when, and what came of it."""
+    """One try to publish: what was sent, when, and what came of it.
 
+    While it is open (in flight, unknown or successful) it holds its reservations: the cooldown of
+    its thread and author, its place in the quotas, its price. `by_hand` is a hand-off, which a person
+    posts; an attempt of the machine without an approval came through the direct API.
+    """
+
+    workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="+", db_index=False)
     item = models.ForeignKey(QueueItem, models.PROTECT, related_name="attempts")
     number = models.PositiveSmallIntegerField()
-    approval = models.ForeignKey(Approval, models.PROTECT, related_name="attempts")
+    approval = models.ForeignKey(
+        Approval, models.PROTECT, related_name="attempts", null=True, blank=True
+    )
+    by_hand = models.BooleanField(default=False)
+    on_trial = models.BooleanField(
+        default=False, help_text="The one try while the circuit breaker is open."
+    )
     snapshot = models.JSONField()
     content_hash = models.CharField(max_length=64)
+    kind = models.CharField(max_length=5, choices=Kind)
+    target = models.CharField(max_length=19, blank=True, help_text="The post that it answers.")
+    thread = models.CharField(max_length=19, blank=True, help_text="The target's conversation.")
+    author_id = models.CharField(max_length=19, blank=True, help_text="The target's author.")
+    text_hash = models.CharField(
+        max_length=64, blank=True, help_text="Of the text as it is compared with the timeline."
+    )
+    usd = models.DecimalField(
+        max_digits=8, decimal_places=4, default=0, help_text="What X charges for it."
+    )
+    charged = models.BooleanField(default=False, help_text="Whether the ledger has its price.")
     outcome = models.CharField(max_length=12, choices=Outcome, default=Outcome.IN_FLIGHT)
     started_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
@@ -205,14 +242,105 @@ class PublishAttempt(models.Model):
                 | ~Q(outcome=Outcome.IN_FLIGHT) & Q(settled_at__isnull=False),
                 name="attempt_settled_unless_in_flight",
             ),
+            models.CheckConstraint(
+                condition=Q(by_hand=False) | Q(approval__isnull=False),
+                name="attempt_by_hand_is_approved",
+            ),
         ]
         indexes = [
             models.Index(
                 fields=["next_look_at"],
-                condition=Q(outcome=Outcome.UNKNOWN),
-                name="attempt_next_look",
+                condition=Q(outcome__in=[*WATCHED_OUTCOMES]),
+                name="attempt_watched",
+            ),
+            models.Index(fields=["workspace", "-started_at"], name="attempt_lately"),
+            models.Index(
+                fields=["workspace", "thread", "-started_at"],
+                condition=Q(outcome__in=[*OPEN_OUTCOMES]),
+                name="attempt_thread",
+            ),
+            models.Index(
+                fields=["workspace", "author_id", "-started_at"],
+                condition=Q(outcome__in=[*OPEN_OUTCOMES]),
+                name="attempt_author",
+            ),
+            models.Index(
+                fields=["workspace", "target", "text_hash"],
+                condition=Q(outcome__in=[*OPEN_OUTCOMES]),
+                name="attempt_content",
+            ),
+            models.Index(
+                fields=["workspace"],
+                condition=Q(outcome=Outcome.IN_FLIGHT),
+                name="attempt_in_flight",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.item} try {self.number}: {self.outcome}"
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it came through the direct API, which asks for no approval."""
+        return self.approval_id is None
+
+
+class OptOut(models.Model):
+    """Somebody on X who asked this workspace to be left alone; nothing is sent to them."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="opt_outs")
+    author_id = models.CharField(max_length=19)
+    author_username = models.CharField(max_length=50, blank=True)
+    since = models.DateTimeField()
+    noted_by = models.CharField(max_length=40)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "author_id"], name="opt_out_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"@{self.author_username or self.author_id}"
+
+
+class CircuitBreaker(models.Model):
+    """Open while X is silent or broken for everybody: one row, made on demand.
+
+    Nothing is sent until `shut_until`; then one try goes, which closes it or shuts it again.
+    """
+
+    X = "x"
+
+    name = models.CharField(max_length=20, primary_key=True, default=X)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    shut_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(opened_at=None, shut_until=None)
+                | Q(opened_at__isnull=False, shut_until__isnull=False),
+                name="breaker_open_or_closed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {'open' if self.opened_at else 'closed'}"
+
+
+class DirectRequest(models.Model):
+    """A call of the direct API under an Idempotency-Key: the same key is never published twice."""
+
+    workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="+", db_index=False)
+    key_hash = models.CharField(max_length=64)
+    body_hash = models.CharField(max_length=64)
+    item = models.OneToOneField(QueueItem, models.PROTECT, related_name="direct_request")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "key_hash"], name="direct_request_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"direct request for {self.item}"

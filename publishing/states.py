@@ -128,7 +128,11 @@ class Outcome(TextChoices):
     NOT_EXECUTED = "not_executed"
     REFUSED = "refused"
     ABANDONED = "abandoned"
+    HANDED_OFF = "handed_off"
 
 
 OPEN_OUTCOMES = (Outcome.IN_FLIGHT, Outcome.UNKNOWN, Outcome.SUCCEEDED)
 """At most one attempt per item may stand in one of these: the database says so."""
+
+WATCHED_OUTCOMES = (Outcome.UNKNOWN, Outcome.HANDED_OFF, Outcome.ABANDONED)
+"""Attempts whose post may yet be found on the timeline."""

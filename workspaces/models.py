@@ -31,14 +31,33 @@ class Workspace(models.Model):
     created_at = models.DateTimeField()
 
     paused_at = models.DateTimeField(null=True, blank=True)
+    paused_by = models.CharField(max_length=40, blank=True)
     paused_reason = models.CharField(max_length=200, blank=True)
     contained_at = models.DateTimeField(null=True, blank=True)
     contained_reason = models.CharField(max_length=200, blank=True)
+    containment_lifted_at = models.DateTimeField(null=True, blank=True)
 
+    # The policy. Blank limits are those of the settings; the stricter of the two holds.
     four_eyes = models.BooleanField(
         default=True,
         help_text="When two or more people can approve, nobody approves their own text.",
     )
+    approval_ttl_hours = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How long an approval lives."
+    )
+    thread_cooldown_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Between two replies of ours in one conversation."
+    )
+    author_cooldown_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Between two replies of ours to one person."
+    )
+    max_replies_per_hour = models.PositiveIntegerField(null=True, blank=True)
+    max_replies_per_day = models.PositiveIntegerField(null=True, blank=True)
+    max_consecutive_failures = models.PositiveIntegerField(
+        null=True, blank=True, help_text="So many failures in a row contain the workspace."
+    )
+    daily_budget_usd = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    monthly_budget_usd = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
     last_item_number = models.PositiveBigIntegerField(default=0, editable=False)
 
     objects = WorkspaceQuerySet.as_manager()
@@ -86,6 +105,39 @@ class Membership(models.Model):
         return f"{self.user} in {self.workspace}: {self.role}"
 
 
+class ApiKey(models.Model):
+    """What a program calls our API with: its maker's membership, narrowed to some scopes.
+
+    Only the hash of the key is stored. `prefix` is the part that a person may see again.
+    """
+
+    class Scope(models.TextChoices):
+        """What a key may be made for; a route without a scope takes no key."""
+
+        STATUS_READ = "status:read"
+        QUEUE_READ = "queue:read"
+        QUEUE_PROPOSE = "queue:propose"
+        QUEUE_EDIT = "queue:edit"
+        AUDIT_READ = "audit:read"
+        PUBLISH_DIRECT = "publish:direct"
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="api_keys")
+    user = models.ForeignKey(User, models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=60)
+    prefix = models.CharField(max_length=12)
+    key_hash = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
 class SystemSwitch(models.Model):
     """The kill switch: one row, made on demand; no row means off."""
 
@@ -109,6 +161,7 @@ class SystemHold(models.Model):
     kind = models.SlugField(max_length=40)
     reason = models.CharField(max_length=200)
     placed_at = models.DateTimeField()
+    placed_by = models.CharField(max_length=40, blank=True)
     lifted_at = models.DateTimeField(null=True, blank=True)
     lifted_by = models.CharField(max_length=40, blank=True)
     lifted_reason = models.CharField(max_length=200, blank=True)

@@ -278,3 +278,41 @@ class SourcePost(models.Model):
     def url(self) -> str:
         """Where a person reads it."""
         return f"{settings.X_WEB_BASE_URL}/{self.author_username or 'i'}/status/{self.x_post_id}"
+
+
+class RateWindow(models.Model):
+    """What X's rate headers said last about one account and endpoint (docs/X-API.md, Limits)."""
+
+    account = models.ForeignKey(XAccount, models.CASCADE, related_name="rate_windows")
+    endpoint = models.CharField(max_length=60)  # "POST /2/tweets", as X's documentation writes it
+    limit = models.PositiveIntegerField()
+    remaining = models.PositiveIntegerField()
+    reset_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "endpoint"], name="rate_window_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} of {self.account}: {self.remaining} of {self.limit}"
+
+
+class Spend(models.Model):
+    """The spend ledger: what one workspace's calls of one kind cost on one UTC day, in US dollars."""
+
+    workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="spends")
+    day = models.DateField()
+    kind = models.CharField(max_length=20)
+    calls = models.PositiveIntegerField(default=0)
+    usd = models.DecimalField(max_digits=12, decimal_places=4, default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "day", "kind"], name="spend_once"),
+            models.CheckConstraint(condition=Q(usd__gte=0), name="spend_never_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workspace} {self.day} {self.kind}: {self.usd} USD"

@@ -74,7 +74,9 @@ def _write_attempt(case: Case, *, actor: Actor) -> PublishAttempt:
         raise RuntimeError("The approval gate let an item pass without an approval.")
     move_item("claim", item.pk, now=case.now, blocked_reason="", not_before=None)
     attempt = PublishAttempt.objects.create(
+        workspace=case.workspace,
         item=item,
+        kind=item.kind,
         number=item.attempts.count() + 1,
         approval=approval,
         snapshot=approval.snapshot,

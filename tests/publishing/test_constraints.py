@@ -41,7 +41,9 @@ def attempt(item, number=1, **fields):
     frozen = item.approvals.first() or approval(item)
     return PublishAttempt.objects.create(
         **{
+            "workspace": item.workspace,
             "item": item,
+            "kind": item.kind,
             "number": number,
             "approval": frozen,
             "snapshot": {},

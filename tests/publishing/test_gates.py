@@ -55,6 +55,8 @@ def _already_answered(item):
     approval.item, approval.used_at = other, timezone.now()
     approval.save()
     other.attempts.create(
+        workspace=other.workspace,
+        kind=other.kind,
         number=1,
         approval=approval,
         snapshot={},
