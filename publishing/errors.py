@@ -1,6 +1,8 @@
 """What callers of publishing can act on."""
 
-from revfirst.errors import Conflict, Missing, Refused
+from datetime import datetime
+
+from revfirst.errors import Conflict, Invalid, Missing, Refused, Unavailable
 
 
 class ItemNotFound(Missing):
@@ -27,7 +29,7 @@ class FourEyes(Refused):
     code = "four_eyes"
 
 
-class BadContent(Refused):
+class BadContent(Invalid):
     """This text cannot be published."""
 
     code = "bad_content"
@@ -37,6 +39,47 @@ class AlreadyProposed(Conflict):
     """There is a live reply to this post already."""
 
     code = "already_proposed"
+
+
+class StillLooking(Conflict):
+    """The timeline is still being looked at: it may be there. Decide after the last look."""
+
+    code = "still_looking"
+
+
+class NotOnOurTimeline(Conflict):
+    """No such post of ours, in answer to that post, stands on our own timeline."""
+
+    code = "not_on_our_timeline"
+
+
+class AlreadyPosted(Conflict):
+    """It stands on X already: it is published."""
+
+    code = "already_posted"
+
+
+class CouldNotLook(Unavailable):
+    """The timeline could not be read: without a look it is not taken back."""
+
+    code = "could_not_look"
+
+
+class Blocked(Conflict):
+    """A gate is shut; `code` is its reason."""
+
+    code = "blocked"
+
+    def __init__(self, reason: str, *, not_before: datetime | None = None) -> None:
+        """`not_before` is UTC, when the gate knows how long it lasts."""
+        super().__init__(f"Not now: {reason.replace('_', ' ')}.", code=reason)
+        self.not_before = not_before
+
+
+class KeyReused(Invalid):
+    """This Idempotency-Key came with another body before."""
+
+    code = "idempotency_key_reused"
 
 
 class TextNotSaved(Conflict):

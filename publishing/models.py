@@ -211,6 +211,7 @@ class PublishAttempt(models.Model):
     usd = models.DecimalField(
         max_digits=8, decimal_places=4, default=0, help_text="What X charges for it."
     )
+    priced_as = models.CharField(max_length=20, blank=True)
     charged = models.BooleanField(default=False, help_text="Whether the ledger has its price.")
     outcome = models.CharField(max_length=12, choices=Outcome, default=Outcome.IN_FLIGHT)
     started_at = models.DateTimeField()
@@ -253,6 +254,7 @@ class PublishAttempt(models.Model):
                 condition=Q(outcome__in=[*WATCHED_OUTCOMES]),
                 name="attempt_watched",
             ),
+            models.Index(fields=["-started_at"], name="attempt_newest"),
             models.Index(fields=["workspace", "-started_at"], name="attempt_lately"),
             models.Index(
                 fields=["workspace", "thread", "-started_at"],

@@ -13,10 +13,15 @@ from workspaces.counters import Tally
 TALLIES = (
     Tally("replies_published_total", "item.confirm", where={"kind": Kind.REPLY.value}),
     Tally("posts_published_total", "item.confirm", where={"kind": Kind.POST.value}),
+    Tally("handed_off_published_total", "item.confirm_by_hand"),
+    Tally("direct_publish_total", "item.confirm", where={"direct": True}),
     Tally("replies_proposed_total", "item.propose", where={"kind": Kind.REPLY.value}),
-    Tally("approvals_total", "item.approve", labels={"decision": "=approve", "door": "door"}),
-    Tally("approvals_total", "item.reject", labels={"decision": "=reject", "door": "door"}),
+    *(
+        Tally("approvals_total", f"item.{name}", labels={"decision": f"={name}", "door": "door"})
+        for name in ("approve", "reject", "resend", "give_up", "hand_off")
+    ),
     Tally("publish_blocked_total", "item.block", labels={"reason": "reason"}),
+    Tally("publish_blocked_total", "direct.block", labels={"reason": "reason"}),
     Tally("publish_errors_total", "item.release", labels={"code": "code"}),
     Tally("publish_errors_total", "item.fail", labels={"code": "code"}),
     Tally("publish_errors_total", "item.doubt", labels={"code": "code"}),
@@ -26,6 +31,10 @@ TALLIES = (
         where={"reconciled": True},
         labels={"settled": "=published"},
     ),
+    Tally("unconfirmed_total", "item.give_up", labels={"settled": "=given_up"}),
+    Tally("unconfirmed_total", "item.resend", labels={"settled": "=resent"}),
+    Tally("x_spend_usd_total", "item.confirm", labels={"kind": "spend"}, amount="usd"),
+    Tally("x_spend_usd_total", "item.doubt", labels={"kind": "spend"}, amount="usd"),
 )
 
 

@@ -9,7 +9,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
-from revfirst.errors import Conflict, Missing, Refused, RevFirstError, Unavailable
+from revfirst.errors import Conflict, Invalid, Missing, Refused, RevFirstError, Unavailable
 
 
 class DeepJSONParser(JSONParser):
@@ -37,7 +37,7 @@ def failed(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"code": "error", "detail": "Something went wrong here."}, status=500)
 
 
-STATUS = {Missing: 404, Refused: 403, Conflict: 409, Unavailable: 503}
+STATUS = {Missing: 404, Refused: 403, Conflict: 409, Invalid: 422, Unavailable: 503}
 
 
 def status_of(error: RevFirstError) -> int:

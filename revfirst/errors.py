@@ -34,6 +34,12 @@ class Conflict(RevFirstError):
     code = "conflict"
 
 
+class Invalid(RevFirstError):
+    """What was sent cannot be taken as it is."""
+
+    code = "invalid"
+
+
 class Unavailable(RevFirstError):
     """Something that we depend on did not answer."""
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Count as CountRows
-from django.db.models import F
+from django.db.models import DecimalField, F, Sum
 from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 
 from workspaces.models import AuditEvent, Counter
 from workspaces.snapshots import one_snapshot
@@ -32,13 +33,15 @@ class Count:
 class Tally:
     """How a counter is read off the audit log: the rows of one type, some of whose data match.
 
-    `labels` maps a label to `door`, to a key of the row's data, or to a fixed value (`=approve`).
+    `labels` maps a label to `door`, to a key of the row's data, or to a fixed value (`=approve`). Each
+    row counts one, or the number that its data has under `amount`; rows without it count nothing.
     """
 
     name: str
     type: str
     where: Mapping[str, object] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    amount: str = ""
 
 
 _tallies: list[Tally] = []
@@ -126,16 +129,22 @@ def from_audit() -> Numbers:
     for tally in _tallies:
         for row in _grouped(tally):
             labels = {label: _label_value(source, row) for label, source in tally.labels.items()}
-            numbers[row["chain"], tally.name, labels_text(labels)] += Decimal(row["rows"])
+            numbers[row["chain"], tally.name, labels_text(labels)] += Decimal(row["total"])
     return dict(numbers)
 
 
 def _grouped(tally: Tally) -> Any:
     sources = [source for source in tally.labels.values() if not source.startswith("=")]
     paths = {f"by_{s}": F("door") if s == "door" else KT(f"data__{s}") for s in sources}
-    where = {f"data__{key}": value for key, value in tally.where.items()}
+    where: dict[str, object] = {f"data__{key}": value for key, value in tally.where.items()}
+    total: Any = CountRows("id")
+    if tally.amount:
+        where[f"data__{tally.amount}__isnull"] = False
+        total = Sum(
+            Cast(KT(f"data__{tally.amount}"), DecimalField(max_digits=20, decimal_places=6))
+        )
     rows = AuditEvent.objects.filter(type=tally.type, **where).annotate(**paths)
-    return rows.values("chain", *paths).annotate(rows=CountRows("id")).order_by()
+    return rows.values("chain", *paths).annotate(total=total).order_by()
 
 
 def _label_value(source: str, row: Mapping[str, Any]) -> str:

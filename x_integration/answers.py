@@ -30,6 +30,10 @@ _ACCOUNT_TYPES = {
 _ACCOUNT_WORDS = re.compile(r"\b(suspended|locked|required scope|missing scope|oauth2 scope)\b")
 # The numbers of X's older errors: suspended, may not write, locked; a text that stands there already.
 _ACCOUNT_NUMBERS = {64, 261, 326}
+# The trouble is one target's, not ours: gone, protected, or closed to us.
+_TARGET_WORDS = ("deleted or not visible", "blocked from")
+_TARGET_TYPES = {"not-authorized-for-resource", "resource-not-found"}
+DUPLICATE_CONTENT = "duplicate_content"
 _DUPLICATE_WORDS, _DUPLICATE_NUMBER = ("duplicate content", "status is a duplicate"), 187
 
 
@@ -115,8 +119,10 @@ def _paused(problem: Problem) -> WriteError:
 def _forbidden(problem: Problem) -> WriteError:
     if problem.says(*_SUMMON_RULE):
         return XRejected(_says(problem), code="summon_rule")
+    if problem.says(*_TARGET_WORDS) or problem.type in _TARGET_TYPES:
+        return XRejected(_says(problem), code="target_gone")
     if problem.says(*_DUPLICATE_WORDS) or _DUPLICATE_NUMBER in problem.numbers:
-        return XOutcomeUnknown(_says(problem), code="duplicate_content")
+        return XOutcomeUnknown(_says(problem), code=DUPLICATE_CONTENT)
     known = problem.type in _ACCOUNT_TYPES
     told = _ACCOUNT_WORDS.search(problem.words.lower()) or _ACCOUNT_NUMBERS & problem.numbers
     if known or told:
@@ -129,8 +135,36 @@ def _says(problem: Problem) -> str:
     return f"X answered {problem.status}: {problem.words[:300] or 'nothing that can be read'}"
 
 
+_MOST_CALLS = 1_000_000_000  # of one window; nobody is allowed more
+
+
+@dataclass(frozen=True)
+class Rate:
+    """X's rate limit of one account and endpoint: how many calls are left until `reset_at` (UTC)."""
+
+    limit: int
+    remaining: int
+    reset_at: datetime
+
+
 def reset_at(headers: Mapping[str, str]) -> datetime | None:
-    reset = headers.get("x-rate-limit-reset", "")
-    return (
-        datetime.fromtimestamp(int(reset), UTC) if reset.isdecimal() and len(reset) < 12 else None
-    )
+    """When X's window ends, or None when the header is missing or no instant."""
+    reset = _number(headers, "reset")
+    return None if reset is None else datetime.fromtimestamp(reset, UTC)
+
+
+def rate_of(headers: Mapping[str, str], *, spent: bool = False) -> Rate | None:
+    """The rate limit as the headers have it, or None when they do not say it.
+
+    A `spent` one has nothing left, whatever the header says: X has just refused for it.
+    """
+    limit, remaining, reset = (_number(headers, part) for part in ("limit", "remaining", "reset"))
+    if reset is None or (remaining is None and not spent):
+        return None
+    left = 0 if spent else min(remaining or 0, _MOST_CALLS)
+    return Rate(min(limit or 0, _MOST_CALLS), left, datetime.fromtimestamp(reset, UTC))
+
+
+def _number(headers: Mapping[str, str], part: str) -> int | None:
+    text = headers.get(f"x-rate-limit-{part}", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 11 else None

@@ -21,7 +21,14 @@ from django.conf import settings
 
 from revfirst.db import outside_transaction
 from revfirst.storable import storable_text
-from x_integration.answers import Problem, reset_at, without_secrets, write_error
+from x_integration.answers import (
+    Problem,
+    Rate,
+    rate_of,
+    reset_at,
+    without_secrets,
+    write_error,
+)
 from x_integration.errors import (
     ConnectFailed,
     XClientRefused,
@@ -32,7 +39,7 @@ from x_integration.errors import (
     XTokenUnspent,
     XUnauthorized,
 )
-from x_integration.payloads import FIELDS, Page, is_id, parse_page
+from x_integration.payloads import FIELDS, Page, Post, is_id, parse_page
 from x_integration.transport import Flight, Transport, in_flight
 
 if TYPE_CHECKING:
@@ -41,7 +48,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5, 20, 25
 MAX_BODY_BYTES = 8_000_000
 MAX_PAGES = 1000
+CREATE_POST = "POST /2/tweets"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_ID_IN_PATH = re.compile(r"/[0-9]+(?=/|$)")
 _LONGEST_LIFE_SECONDS = 366 * 24 * 3600
 
 
@@ -74,6 +83,7 @@ class XClient:
 
         It keeps no cookies either: one client speaks for many accounts.
         """
+        self._rates: dict[str, Rate] = {}
         self._session = session or requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
@@ -95,7 +105,7 @@ class XClient:
         flight = Flight(time.monotonic() + TOTAL_SECONDS, begin_before)
         flight.check_can_begin()
         try:
-            answer = self._call("POST", "/2/tweets", token=access_token, flight=flight, json=body)
+            answer = self._call(*CREATE_POST.split(), token=access_token, flight=flight, json=body)
         except requests.RequestException as error:
             raise _lost_write(error, flight) from None
         post_id = _created_id(answer)
@@ -103,6 +113,14 @@ class XClient:
             problem = Problem.of(answer.status, answer.json, answer.headers, sent=[access_token])
             raise write_error(problem)
         return post_id
+
+    def take_rates(self) -> dict[str, Rate]:
+        """What X's rate headers said since this was last asked, by endpoint (`GET /2/users/{id}/tweets`).
+
+        They belong to the account whose token was used: whoever calls for one account takes them after it.
+        """
+        taken, self._rates = self._rates, {}
+        return taken
 
     def me(self, access_token: str) -> tuple[str, str]:
         """The id and the username of the account that the token belongs to. Raises XReadFailed."""
@@ -112,6 +130,12 @@ class XClient:
         if not is_id(user_id) or not re.fullmatch(r"\w{1,50}", username):
             raise XReadFailed("X did not say whose token this is.")
         return user_id, username
+
+    def post(self, post_id: str, *, access_token: str) -> Post | None:
+        """One post, or None when X does not show it to us. Raises XReadFailed."""
+        query = {"ids": post_id, **FIELDS[settings.X_FIELD_DIALECT]}
+        page = parse_page({"meta": {}, **self._read("/2/tweets", access_token, query)})
+        return next((post for post in page.posts if post.id == post_id), None)
 
     def mentions(self, user_id: str, *, access_token: str, since_id: str = "") -> Iterator[Page]:
         """Pages of posts that mention the user, newest first; X shows 800. Raises XReadFailed."""
@@ -202,7 +226,10 @@ class XClient:
 
     def _call(self, method: str, path: str, *, token: str, **parts: Any) -> Answer:
         headers = {"Authorization": f"Bearer {token}"}
-        return self._send(method, settings.X_API_BASE_URL + path, headers=headers, **parts)
+        answer = self._send(method, settings.X_API_BASE_URL + path, headers=headers, **parts)
+        if rate := rate_of(answer.headers, spent=answer.status == 429):
+            self._rates[f"{method} {_ID_IN_PATH.sub('/{id}', path)}"] = rate
+        return answer
 
     def _send(self, method: str, url: str, *, flight: Flight | None = None, **parts: Any) -> Answer:
         """One request and its whole answer within the deadline."""

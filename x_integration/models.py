@@ -275,6 +275,11 @@ class SourcePost(models.Model):
         )
 
     @property
+    def thread(self) -> str:
+        """The conversation that it belongs to; a post that begins one is its own."""
+        return self.conversation_id or self.x_post_id
+
+    @property
     def url(self) -> str:
         """Where a person reads it."""
         return f"{settings.X_WEB_BASE_URL}/{self.author_username or 'i'}/status/{self.x_post_id}"

@@ -90,6 +90,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="publishattempt",
+            name="priced_as",
+            field=models.CharField(blank=True, max_length=20),
+        ),
+        migrations.AddField(
+            model_name="publishattempt",
             name="target",
             field=models.CharField(
                 blank=True, help_text="The post that it answers.", max_length=19
@@ -175,6 +180,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="publishattempt",
             index=models.Index(fields=["workspace", "-started_at"], name="attempt_lately"),
+        ),
+        migrations.AddIndex(
+            model_name="publishattempt",
+            index=models.Index(fields=["-started_at"], name="attempt_newest"),
         ),
         migrations.AddIndex(
             model_name="publishattempt",

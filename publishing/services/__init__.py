@@ -1,12 +1,18 @@
 """Every write to this app's rows."""
 
+from publishing.services.attempts import price_of_item
 from publishing.services.claim import claim_item
 from publishing.services.compare import Legs, compare_counters, compare_workspace
-from publishing.services.decide import approve_item, edit_item, reject_item
+from publishing.services.decide import approve_item, edit_item, reject_item, retry_item
+from publishing.services.direct import publish_directly
+from publishing.services.doubts import confirm_found_item, give_up_item, resend_item
+from publishing.services.hand_off import hand_off_item, take_back_item, web_intent
+from publishing.services.opt_outs import opt_in_author, opt_out_author
 from publishing.services.propose import propose_item, propose_replies
 from publishing.services.publish import publish_batch, publish_item
-from publishing.services.reconcile import look_for_attempt, sweep
+from publishing.services.reconcile import look_for_attempt
 from publishing.services.settle import record_replies_published, settle_attempt
+from publishing.services.sweeping import sweep
 
 __all__ = [
     "Legs",
@@ -14,14 +20,25 @@ __all__ = [
     "claim_item",
     "compare_counters",
     "compare_workspace",
+    "confirm_found_item",
     "edit_item",
+    "give_up_item",
+    "hand_off_item",
     "look_for_attempt",
+    "opt_in_author",
+    "opt_out_author",
+    "price_of_item",
     "propose_item",
     "propose_replies",
     "publish_batch",
+    "publish_directly",
     "publish_item",
     "record_replies_published",
     "reject_item",
+    "resend_item",
+    "retry_item",
     "settle_attempt",
     "sweep",
+    "take_back_item",
+    "web_intent",
 ]

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-
-from django.conf import settings
 
 from publishing.errors import WrongState
 from publishing.models import Approval, QueueItem
 from workspaces.models import User
+from workspaces.policy import policy_of
 from x_integration.models import XAccount
 
 
@@ -45,7 +44,7 @@ def freeze(item: QueueItem, *, by: User, door: str, now: datetime) -> Approval:
         approved_by=by,
         door=door,
         approved_at=now,
-        expires_at=start + timedelta(hours=settings.APPROVAL_TTL_HOURS),
+        expires_at=start + policy_of(item.workspace).approval_ttl,
     )
 
 

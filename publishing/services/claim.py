@@ -1,18 +1,25 @@
 """Claim: every gate is asked and the attempt is written down, in one transaction, before X is called."""
 
+from __future__ import annotations
+
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
-from publishing.models import PublishAttempt, QueueItem
+from publishing.models import Approval, PublishAttempt, QueueItem
 from publishing.services.approvals import live_approval
+from publishing.services.attempts import price_of_item, text_hash, write_attempt
+from publishing.services.breaker import take_trial
+from publishing.services.facts import facts_about
 from publishing.services.gates import Block, Case, first_block
-from publishing.services.moves import move_item
+from publishing.services.moves import move_locked
 from revfirst.db import wait_for_locks_at_most
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.models import Workspace
+from workspaces.policy import policy_of
 from workspaces.services import LOCK_SECONDS_OF_OTHERS
 from x_integration.models import XAccount
 
@@ -28,11 +35,11 @@ def claim_item(item_id: int, *, actor: Actor, now: datetime) -> PublishAttempt |
         case = _locked_case(item_id, now)
         if case is None:
             return None
-        block = first_block(case)
+        block = first_block(case) or take_trial(case.facts, now=now)
         if block is not None:
             _block(case, block, actor=actor)
             return None
-        return _write_attempt(case, actor=actor)
+        return _claim(case, actor=actor)
 
 
 def block_item(item_id: int, block: Block, *, actor: Actor, now: datetime) -> None:
@@ -47,41 +54,50 @@ def block_item(item_id: int, block: Block, *, actor: Actor, now: datetime) -> No
 def _locked_case(item_id: int, now: datetime) -> Case | None:
     """Everything that the gates look at, locked; a stop never waits long for what is held here."""
     wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
-    workspace_id = (
-        QueueItem.objects.filter(pk=item_id).values_list("workspace_id", flat=True).first()
-    )
-    if workspace_id is None:
+    owners = Workspace.objects.filter(items__pk=item_id)
+    workspace = owners.select_for_update(no_key=True, of=("self",)).first()
+    if workspace is None:
         return None
-    workspace = Workspace.objects.select_for_update(no_key=True).get(pk=workspace_id)
-    account = (
-        XAccount.objects.live().select_for_update(no_key=True).filter(workspace=workspace).first()
-    )
-    item = (
-        QueueItem.objects.due(now)
-        .select_for_update(no_key=True, of=("self",))
-        .select_related("source_post")
-        .filter(pk=item_id)
-        .first()
-    )
+    account = locked_account(workspace)
+    due = QueueItem.objects.due(now).select_for_update(no_key=True, of=("self",))
+    item = due.select_related("source_post").filter(pk=item_id).first()
     if item is None:
         return None
-    return Case(item, workspace, account, live_approval(item), now)
+    item.workspace = workspace
+    return case_of(item, account=account, approval=live_approval(item), now=now)
 
 
-def _write_attempt(case: Case, *, actor: Actor) -> PublishAttempt:
+def locked_account(workspace: Workspace) -> XAccount | None:
+    """The workspace's live account, locked; the workspace was locked before."""
+    accounts = XAccount.objects.live().select_for_update(no_key=True, of=("self",))
+    return accounts.filter(workspace=workspace).first()
+
+
+def case_of(
+    item: QueueItem, *, account: XAccount | None, approval: Approval | None, now: datetime
+) -> Case:
+    """The case of an item whose workspace, account and own row are locked."""
+    workspace, policy = item.workspace, policy_of(item.workspace)
+    facts = facts_about(
+        item,
+        workspace=workspace,
+        account=account,
+        approver=approval.approved_by if approval else None,
+        text_hash=text_hash(item.text),
+        policy=policy,
+        now=now,
+    )
+    price = price_of_item(item)
+    return Case(item, workspace, account, approval, policy, price, facts, now)
+
+
+def _claim(case: Case, *, actor: Actor) -> PublishAttempt:
     item, approval = case.item, case.approval
     if approval is None:
         raise RuntimeError("The approval gate let an item pass without an approval.")
-    move_item("claim", item.pk, now=case.now, blocked_reason="", not_before=None)
-    attempt = PublishAttempt.objects.create(
-        workspace=case.workspace,
-        item=item,
-        kind=item.kind,
-        number=item.attempts.count() + 1,
-        approval=approval,
-        snapshot=approval.snapshot,
-        content_hash=approval.content_hash,
-        started_at=case.now,
+    move_locked("claim", item, now=case.now, blocked_reason="", not_before=None)
+    attempt = write_attempt(
+        item, approval.snapshot, approval=approval, **reservations(case), now=case.now
     )
     audit.record(
         "item.claim",
@@ -96,6 +112,16 @@ def _write_attempt(case: Case, *, actor: Actor) -> PublishAttempt:
         },
     )
     return attempt
+
+
+def reservations(case: Case) -> dict[str, Any]:
+    """What an attempt of the case says beside its content: number, price, and whether it is a trial."""
+    return {
+        "number": case.facts.last_number + 1,
+        "usd": case.price.usd,
+        "priced_as": case.price.priced_as,
+        "on_trial": case.facts.breaker_is_open,
+    }
 
 
 def _block(case: Case, block: Block, *, actor: Actor) -> None:

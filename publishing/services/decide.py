@@ -1,32 +1,34 @@
-"""A person's decisions: approve, reject, edit. Each names the version that was seen."""
+"""A person's decisions about an item that was not sent. Each names the version that was seen."""
 
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django_q.tasks import async_task
 
-from publishing.errors import FourEyes, ItemNotFound
+from publishing.errors import AlreadyProposed, WrongState
 from publishing.models import QueueItem
 from publishing.services import approvals
+from publishing.services.deciders import check_four_eyes, check_may_decide
 from publishing.services.moves import move_item
 from publishing.services.propose import check_content
 from workspaces import audit, reasons
 from workspaces.actors import Actor
 from workspaces.counters import Count
-from workspaces.errors import NotAllowed
-from workspaces.models import User
-from workspaces.services import approvers, check_operator
+
+AFRESH: dict[str, Any] = {"blocked_reason": "", "not_before": None, "last_error": ""}
 
 
 def approve_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:
     """Let a pending item be published, as it reads in `version`.
 
-    Raises ItemNotFound, WrongState (decided or edited), NotAllowed or FourEyes.
+    Raises ItemNotFound, WrongState (decided, edited or too late), NotAllowed or FourEyes.
     """
-    user = _check_may_decide(item_id, actor)
+    user = check_may_decide(item_id, actor)
     with transaction.atomic(durable=True):
         item = move_item("approve", item_id, now=now, seen=version, tries=0)
-        _check_four_eyes(item, user)
+        check_four_eyes(item, user)
+        check_in_time(item, now=now)
         approval = approvals.freeze(item, by=user, door=actor.door, now=now)
         audit.record(
             "item.approve",
@@ -35,18 +37,37 @@ def approve_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> 
             actor=actor,
             now=now,
             data={"version": version, "content_hash": approval.content_hash},
-            counts=[Count("approvals_total", {"decision": "approve", "door": actor.door})],
+            counts=[decided("approve", actor)],
         )
-        # Same database: the nudge is queued if and only if we commit.
-        async_task("publishing.tasks.publish_one", item.pk)
+        nudge(item)
     return item
+
+
+def decided(decision: str, actor: Actor) -> Count:
+    """One decision at the actor's door, for the counter of decisions."""
+    return Count("approvals_total", {"decision": decision, "door": actor.door})
+
+
+def check_in_time(item: QueueItem, *, now: datetime) -> None:
+    """Raise WrongState when it is too late to say this."""
+    if item.relevant_until is not None and item.relevant_until <= now:
+        raise WrongState(f"{item} is too late: it was to be said before {_utc(item)}.")
+
+
+def _utc(item: QueueItem) -> str:
+    return f"{item.relevant_until:%Y-%m-%d %H:%M} UTC"
+
+
+def nudge(item: QueueItem) -> None:
+    """Tell the worker that the item is due. Same database: it is told if and only if we commit."""
+    async_task("publishing.tasks.publish_one", item.pk)
 
 
 def reject_item(
     item_id: int, *, version: int, reason: str, actor: Actor, now: datetime
 ) -> QueueItem:
     """Decide that an item is not published. Raises ItemNotFound, WrongState, NotAllowed, ReasonNeeded."""
-    _check_may_decide(item_id, actor)
+    check_may_decide(item_id, actor)
     kept = reasons.checked(reason)
     with transaction.atomic(durable=True):
         item = move_item("reject", item_id, now=now, seen=version, decision_reason=kept)
@@ -58,7 +79,7 @@ def reject_item(
             actor=actor,
             now=now,
             data={"version": version},
-            counts=[Count("approvals_total", {"decision": "reject", "door": actor.door})],
+            counts=[decided("reject", actor)],
         )
     return item
 
@@ -68,18 +89,11 @@ def edit_item(item_id: int, *, version: int, text: str, actor: Actor, now: datet
 
     Raises ItemNotFound, WrongState, NotAllowed or BadContent.
     """
-    user = _check_may_decide(item_id, actor)
+    user = check_may_decide(item_id, actor)
     check_content(text)
     with transaction.atomic(durable=True):
         item = move_item(
-            "edit",
-            item_id,
-            now=now,
-            seen=version,
-            text=text,
-            written_by=user,
-            blocked_reason="",
-            not_before=None,
+            "edit", item_id, now=now, seen=version, text=text, written_by=user, **AFRESH
         )
         approvals.void(item, now=now)
         audit.record(
@@ -93,18 +107,28 @@ def edit_item(item_id: int, *, version: int, text: str, actor: Actor, now: datet
     return item
 
 
-def _check_may_decide(item_id: int, actor: Actor) -> User:
-    """The person who decides; a stranger is told that there is no such item."""
-    item = QueueItem.objects.select_related("workspace").filter(pk=item_id).first()
-    if item is None:
-        raise ItemNotFound
-    if actor.user is None:
-        raise NotAllowed("Only a person decides.")
-    check_operator(actor.user, item.workspace)
-    return actor.user
+def retry_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:
+    """Put what failed or expired back before a person: it asks for a new approval.
 
-
-def _check_four_eyes(item: QueueItem, user: User) -> None:
-    wrote_it = item.written_by_id == user.pk
-    if wrote_it and item.workspace.four_eyes and approvers(item.workspace) > 1:
-        raise FourEyes
+    Raises ItemNotFound, WrongState (also when it is too late), NotAllowed, or AlreadyProposed when
+    another item answers the same post by now.
+    """
+    check_may_decide(item_id, actor)
+    try:
+        with transaction.atomic(durable=True):
+            item = move_item(
+                "retry", item_id, now=now, seen=version, tries=0, block_reasons=[], **AFRESH
+            )
+            check_in_time(item, now=now)
+            approvals.void(item, now=now)
+            audit.record(
+                "item.retry",
+                workspace=item.workspace,
+                subject=item.subject,
+                actor=actor,
+                now=now,
+                data={"version": version},
+            )
+    except IntegrityError:
+        raise AlreadyProposed from None
+    return item

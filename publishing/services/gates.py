@@ -1,21 +1,25 @@
-"""What may keep an approved item from being sent, in the order in which it is asked.
+"""What may keep an item from being sent, in the order in which it is asked.
 
-Gates are asked inside the claim transaction, with workspace, account and item locked: they read
-rows, never the cache. A blocked item stays approved and says why.
+Gates are asked inside the claim transaction, with workspace, account and item locked: they look at
+rows, never at the cache. A blocked item stays approved, says why, and goes out by itself when it may.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
-from publishing.models import Approval, PublishAttempt, QueueItem
+from publishing.models import Approval, QueueItem
+from publishing.pricing import Price
 from publishing.services.approvals import covers
-from publishing.states import OPEN_OUTCOMES
-from workspaces.models import SystemHold, Workspace
-from workspaces.services import is_operator, kill_switch
-from x_integration.models import XAccount
+from publishing.services.facts import DAY, HOUR, Facts
+from workspaces.models import Workspace
+from workspaces.policy import Policy
+from x_integration.models import SourcePost, XAccount
+
+DUPLICATE_WINDOW = DAY  # X refuses the same words for so long (docs/X-API.md, Rules of 2026)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,15 @@ class Case:
     workspace: Workspace
     account: XAccount | None
     approval: Approval | None
+    policy: Policy
+    price: Price
+    facts: Facts
     now: datetime
+
+    @property
+    def target(self) -> SourcePost | None:
+        """The post that it answers."""
+        return self.item.source_post
 
 
 @dataclass(frozen=True)
@@ -39,14 +51,26 @@ class Block:
 
 @dataclass(frozen=True)
 class Gate:
-    """One question; `ask` answers None for yes, or the block."""
+    """One question; `ask` answers None for yes, or the block, whose reason is the name but for
+    the approval's, which may be missing, void or expired."""
 
     name: str
     ask: Callable[[Case], Block | None]
 
 
 def _when(reason: str, blocked: Callable[[Case], object]) -> Gate:
+    """A gate that is shut while `blocked` says so, for nobody knows how long."""
     return Gate(reason, lambda case: Block(reason) if blocked(case) else None)
+
+
+def _until(reason: str, opens_at: Callable[[Case], datetime | None]) -> Gate:
+    """A gate that is shut until an instant."""
+
+    def ask(case: Case) -> Block | None:
+        opening = opens_at(case)
+        return Block(reason, opening) if opening is not None and opening > case.now else None
+
+    return Gate(reason, ask)
 
 
 def _approval(case: Case) -> Block | None:
@@ -54,41 +78,99 @@ def _approval(case: Case) -> Block | None:
     approval, account = case.approval, case.account
     if approval is None or account is None:
         return Block("approval_missing")
-    still_operator = is_operator(approval.approved_by, case.workspace)
-    if not covers(approval, case.item, account) or not still_operator:
+    if not covers(approval, case.item, account) or not case.facts.approver_may:
         return Block("approval_void")
     return Block("approval_expired") if approval.expires_at <= case.now else None
 
 
-def _target_not_eligible(case: Case) -> bool:
-    post = case.item.source_post
-    return post is not None and not post.may_be_answered
+def _too_late(case: Case) -> bool:
+    until = case.item.relevant_until
+    return until is not None and until <= case.now
 
 
-def _duplicate(case: Case) -> bool:
-    """Something of ours was sent, or may have been, for this item or in answer to this post."""
-    attempts = PublishAttempt.objects.filter(outcome__in=OPEN_OUTCOMES)
-    if attempts.filter(item=case.item).exists():
-        return True
-    post = case.item.source_post
-    return post is not None and attempts.filter(item__source_post=post).exists()
+def _duplicate(case: Case) -> Block | None:
+    """Something of ours was sent, or may have been: for this item, to this post, in these words."""
+    facts, said = case.facts, case.facts.last_of_text
+    if facts.item_is_open or facts.last_of_target is not None:
+        return Block("duplicate")
+    if said is not None and said + DUPLICATE_WINDOW > case.now:
+        return Block("duplicate", said + DUPLICATE_WINDOW)
+    return None
 
 
+def _after(instant: datetime | None, pause: timedelta) -> datetime | None:
+    return None if instant is None else instant + pause
+
+
+def _author_cooldown(case: Case) -> datetime | None:
+    """Nobody is pestered by going on in a thread of one's own."""
+    ours = case.target and case.account and case.target.author_id == case.account.x_user_id
+    return None if ours else _after(case.facts.last_to_author, case.policy.author_cooldown)
+
+
+def _quota(reason: str, limit: Callable[[Policy], int], window: timedelta) -> Gate:
+    """A gate for replies that is shut while `limit` of them were sent within the window."""
+    nth = f"{reason.removesuffix('_quota')}_nth"
+
+    def ask(case: Case) -> Block | None:
+        if case.target is None:
+            return None
+        if limit(case.policy) == 0:
+            return Block(reason)
+        opening = _after(getattr(case.facts, nth), window)
+        return Block(reason, opening) if opening is not None and opening > case.now else None
+
+    return Gate(reason, ask)
+
+
+def _budget(case: Case) -> Block | None:
+    """What was spent, what is in flight, and this one, must stay within day and month."""
+    facts, policy, midnight = case.facts, case.policy, _midnight(case.now)
+    coming = facts.reserved + case.price.usd
+    if _over(policy.monthly_budget_usd, facts.spent_this_month + coming):
+        return Block("budget", (midnight.replace(day=1) + timedelta(days=32)).replace(day=1))
+    if _over(policy.daily_budget_usd, facts.spent_today + coming):
+        return Block("budget", midnight + DAY)
+    return None
+
+
+def _over(budget: Decimal | None, usd: Decimal) -> bool:
+    return budget is not None and usd > budget
+
+
+def _midnight(now: datetime) -> datetime:
+    """When the UTC day began, by which X bills."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+APPROVAL = Gate("approval", _approval)
 GATES: tuple[Gate, ...] = (
-    _when("kill_switch", lambda case: kill_switch()),
-    _when("system_hold", lambda case: SystemHold.objects.filter(lifted_at=None).exists()),
+    _when("kill_switch", lambda case: case.facts.kill_switch),
+    _when("system_hold", lambda case: case.facts.system_hold),
     _when("workspace_paused", lambda case: case.workspace.paused_at),
     _when("workspace_contained", lambda case: case.workspace.contained_at),
     _when(
         "account_not_ready",
         lambda case: case.account is None or not case.account.publish_ready(case.now),
     ),
-    Gate("approval", _approval),
-    _when("target_not_eligible", _target_not_eligible),
-    _when("duplicate", _duplicate),
+    APPROVAL,
+    _when("too_late", _too_late),
+    _when("target_not_eligible", lambda case: case.target and not case.target.may_be_answered),
+    Gate("duplicate", _duplicate),
+    _until(
+        "thread_cooldown",
+        lambda case: _after(case.facts.last_in_thread, case.policy.thread_cooldown),
+    ),
+    _until("author_cooldown", _author_cooldown),
+    _when("author_opted_out", lambda case: case.facts.opted_out),
+    _quota("hourly_quota", lambda policy: policy.replies_per_hour, HOUR),
+    _quota("daily_quota", lambda policy: policy.replies_per_day, DAY),
+    Gate("budget", _budget),
+    _until("x_rate_limit", lambda case: case.facts.rate_resets_at),
+    _until("circuit_breaker", lambda case: case.facts.breaker_shut_until),
 )
 
 
-def first_block(case: Case) -> Block | None:
+def first_block(case: Case, *, gates: Iterable[Gate] = GATES) -> Block | None:
     """The first gate's block, or None when every gate says yes."""
-    return next(filter(None, (gate.ask(case) for gate in GATES)), None)
+    return next(filter(None, (gate.ask(case) for gate in gates)), None)

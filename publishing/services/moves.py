@@ -30,6 +30,19 @@ def move_item(
     return rows.select_related("workspace", "source_post").get()
 
 
+def move_locked(name: str, item: QueueItem, *, now: datetime, **changes: Any) -> None:
+    """Move an item that the caller read and locked, or is about to; `item` then shows it.
+
+    The UPDATE is guarded all the same. Raises ItemNotFound or WrongState.
+    """
+    move = MOVES[name]
+    changes |= {"state": move.target, "moved_at": now}
+    if not QueueItem.objects.filter(pk=item.pk, state__in=move.sources).update(**changes):
+        raise _why_not(name, item.pk, None)
+    for column, value in changes.items():
+        setattr(item, column, value)
+
+
 def _why_not(name: str, item_id: int, seen: int | None) -> RevFirstError:
     item = QueueItem.objects.filter(pk=item_id).first()
     if item is None:

@@ -20,7 +20,7 @@ from x_integration.models import SourcePost
 
 _RECENT_TEXTS = 50
 _AT_ONCE = 100
-_RELEVANT_FOR = timedelta(days=7)
+RELEVANT_FOR = timedelta(days=7)
 
 
 def propose_item(
@@ -31,9 +31,12 @@ def propose_item(
     now: datetime,
     source_post: SourcePost | None = None,
     scheduled_for: datetime | None = None,
+    relevant_until: datetime | None = None,
     template: str = "",
 ) -> QueueItem:
     """Put a reply (with `source_post`) or a post into the queue, pending.
+
+    A reply is relevant for a week after the post that it answers, unless `relevant_until` says otherwise.
 
     Raises BadContent, AlreadyProposed, ItemNotFound for another workspace's post, or
     WorkspaceNotFound for a stranger.
@@ -47,11 +50,12 @@ def propose_item(
         with transaction.atomic(durable=True):
             item = QueueItem.objects.create(
                 workspace=workspace,
-                number=_next_number(workspace),
+                number=next_number(workspace),
                 kind=Kind.REPLY if source_post else Kind.POST,
                 text=text,
                 source_post=source_post,
                 scheduled_for=scheduled_for,
+                relevant_until=relevant_until or _relevance(source_post),
                 origin="person" if actor.user else "template",
                 template=template,
                 written_by=actor.user,
@@ -70,6 +74,10 @@ def propose_item(
     except IntegrityError:
         raise AlreadyProposed from None
     return item
+
+
+def _relevance(post: SourcePost | None) -> datetime | None:
+    return None if post is None else post.posted_at + RELEVANT_FOR
 
 
 def check_content(text: str) -> None:
@@ -91,7 +99,8 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _next_number(workspace: Workspace) -> int:
+def next_number(workspace: Workspace) -> int:
+    """Give out the workspace's next item number; its row stays locked until the caller commits."""
     wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)  # a pause changes the row that is locked here
     row = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
     Workspace.objects.filter(pk=row.pk).update(last_item_number=row.last_item_number + 1)
@@ -125,10 +134,11 @@ def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> lis
 def _unanswered(workspace: Workspace, now: datetime) -> Iterator[SourcePost]:
     """Every one of them is looked at: posts that get no proposal keep nobody else waiting."""
     posts = SourcePost.objects.that_may_be_answered().filter(
-        workspace=workspace, items=None, posted_at__gte=now - _RELEVANT_FOR
+        workspace=workspace, items=None, posted_at__gte=now - RELEVANT_FOR
     )
     ours = Q(author_id=workspace.x_account.x_user_id)
-    return posts.exclude(ours).order_by("posted_at", "pk").iterator(_AT_ONCE)
+    alone = Q(author_id__in=workspace.opt_outs.values("author_id"))
+    return posts.exclude(ours | alone).order_by("posted_at", "pk").iterator(_AT_ONCE)
 
 
 def _fresh_proposal(workspace: Workspace, post: SourcePost) -> Proposal | None:

@@ -3,11 +3,13 @@
 from datetime import datetime
 from functools import partial
 from time import monotonic
+from typing import Any
 
 from django.conf import settings
 
 from publishing.errors import PostTaken
 from publishing.models import PublishAttempt, QueueItem
+from publishing.services import breaker
 from publishing.services.claim import ASK_AGAIN, block_item, claim_item
 from publishing.services.gates import Block
 from publishing.services.settle import settle_attempt
@@ -78,22 +80,42 @@ def _send(
     attempt = claim_item(item_id, actor=actor, now=clock())
     if attempt is None:
         return ""
-    return _call_and_settle(
-        attempt, token, begin_before=begun + SEND_WINDOW_SECONDS, x=x, actor=actor, clock=clock
-    )
+    return call_and_settle(attempt, token, begun=begun, x=x, actor=actor, clock=clock)
 
 
-def _call_and_settle(
+def call_and_settle(
     attempt: PublishAttempt,
     token: str,
     *,
-    begin_before: float,
+    begun: float,
     x: XClient,
     actor: Actor,
     clock: Clock,
 ) -> str:
-    """Send the approved snapshot, never the live row."""
-    settle = partial(settle_attempt, attempt.pk, actor=actor)
+    """Send the approved snapshot, never the live row, and write down what came of it.
+
+    `begun` is when the claim began, on `time.monotonic()`. Returns the code of what went wrong, or
+    an empty string.
+    """
+    x.take_rates()  # what is left of another account's
+    move, told = _call(attempt, token, begin_before=begun + SEND_WINDOW_SECONDS, x=x)
+    settle = partial(settle_attempt, attempt.pk, actor=actor, rates=x.take_rates())
+    if move == "release":
+        _hold_what_must_not_go_on(attempt, told.pop("because"), actor=actor, now=clock())
+    try:
+        settle(move, now=clock(), **told)
+    except PostTaken as error:  # whatever X meant by that id, only a look can tell
+        told = {"code": error.code, "words": str(error)}
+        settle("doubt", now=clock(), **told)
+    code = str(told.get("code", ""))
+    breaker.note_outcome(attempt, code, actor=actor, now=clock())
+    return code
+
+
+def _call(
+    attempt: PublishAttempt, token: str, *, begin_before: float, x: XClient
+) -> tuple[str, dict[str, Any]]:
+    """The one request: which move its outcome means, and what to write down with it."""
     try:
         post_id = x.create_post(
             attempt.snapshot["text"],
@@ -102,43 +124,33 @@ def _call_and_settle(
             begin_before=begin_before,
         )
     except XNotSent as error:
-        _release(attempt, error, actor=actor, now=clock())
-        return error.code
+        counts = error.counts and not isinstance(error, XUnauthorized)
+        return "release", {
+            **_said(error),
+            "retry_at": error.retry_at,
+            "counts": counts,
+            "because": error,
+        }
     except XRejected as error:
-        settle("fail", now=clock(), code=error.code, words=str(error))
-        return error.code
+        return "fail", _said(error)
     except XOutcomeUnknown as error:
-        settle("doubt", now=clock(), code=error.code, words=str(error))
-        return error.code
-    try:
-        settle("confirm", now=clock(), x_post_id=post_id)
-    except PostTaken as error:  # whatever X meant by that id, only a look can tell
-        settle("doubt", now=clock(), code=error.code, words=str(error))
-        return error.code
-    return ""
+        return "doubt", _said(error)
+    return "confirm", {"x_post_id": post_id}
 
 
-def _release(attempt: PublishAttempt, error: XNotSent, *, actor: Actor, now: datetime) -> None:
-    """Hold what must not go on, then let the item go: the hold stands even if a sweep was first."""
+def _said(error: XNotSent | XRejected | XOutcomeUnknown) -> dict[str, Any]:
+    return {"code": error.code, "words": str(error)}
+
+
+def _hold_what_must_not_go_on(
+    attempt: PublishAttempt, error: XNotSent, *, actor: Actor, now: datetime
+) -> None:
+    """Before the item is let go: the hold stands even if a sweep was first."""
     if error.holds_account:
-        _hold(attempt.item.workspace, error.code, actor=actor, now=now)
+        account = XAccount.objects.select_related("workspace").get(workspace=attempt.workspace)
+        hold_account(account, reason=error.code, actor=actor, now=now)
     if error.code in _STOPS_EVERYBODY:
         place_hold(error.code, reason=str(error)[:200], actor=actor, now=now)
-    settle_attempt(
-        attempt.pk,
-        "release",
-        actor=actor,
-        now=now,
-        code=error.code,
-        words=str(error),
-        retry_at=error.retry_at,
-        counts=error.counts and not isinstance(error, XUnauthorized),
-    )
-
-
-def _hold(workspace: Workspace, reason: str, *, actor: Actor, now: datetime) -> None:
-    account = XAccount.objects.select_related("workspace").get(workspace=workspace)
-    hold_account(account, reason=reason, actor=actor, now=now)
 
 
 def publish_batch(*, actor: Actor, clock: Clock) -> int:

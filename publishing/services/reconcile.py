@@ -1,121 +1,29 @@
 """Doubts are settled by looking at the account's own timeline; nothing is ever resent by itself."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
-from django.conf import settings
-from django.db import transaction
-from django.db.models import Min, QuerySet
+from django.db.models import Min
 
-from publishing.errors import WrongState
+from publishing.errors import AlreadyProposed, WrongState
 from publishing.models import PublishAttempt, QueueItem
-from publishing.services import approvals
-from publishing.services.moves import move_item
-from publishing.services.settle import note_look, settle_attempt
+from publishing.services.looks import note_look
+from publishing.services.settle import settle_attempt
 from publishing.states import Outcome, State
-from revfirst.batch import Patience, each_alone, run_batch
+from revfirst.batch import Patience
 from revfirst.clock import ticking
 from revfirst.errors import RevFirstError
-from workspaces import audit
 from workspaces.actors import Actor
+from workspaces.services import raise_alarm
+from x_integration.answers import DUPLICATE_CONTENT
 from x_integration.client import XClient
 from x_integration.errors import NoAccessToken
 from x_integration.models import XAccount
 from x_integration.payloads import Post, normalised
 from x_integration.services import with_access_token
 
-STRANDED_AFTER = timedelta(seconds=120)
+PUBLISHED_TWICE = "published_twice"  # alarm
 _CLOCK_SKEW = timedelta(seconds=60)
-_AT_ONCE = 200
-
-
-@dataclass(frozen=True)
-class Swept:
-    """How many items one sweep found in each condition."""
-
-    doubted: int
-    confirmed: int
-    not_found: int
-    not_seen: int  # nobody could look, or somebody else settled it first
-    expired: int
-    due: int
-
-
-def sweep(*, client: Callable[[], XClient] = XClient, actor: Actor, now: datetime) -> Swept:
-    """Find what a lost worker or nudge left behind, and settle what can be settled.
-
-    Stranded items become doubts, doubts are looked for (several at once, each thread with a client
-    of its own), overdue approvals expire. One item's failure does not keep the others waiting.
-    """
-    stranded = QueueItem.objects.stranded(now - STRANDED_AFTER)[:_AT_ONCE]
-    doubted = each_alone(stranded, partial(_doubt_stranded, actor=actor, now=now))
-    expired = each_alone(_overdue(now)[:_AT_ONCE], partial(_expire, actor=actor, now=now))
-    found = _look_for_doubts(client, actor=actor, now=now)  # last: X may be slow
-    return Swept(
-        doubted=sum(doubted),
-        confirmed=found.count(True),
-        not_found=found.count(False),
-        not_seen=found.count(None),
-        expired=sum(expired),
-        due=QueueItem.objects.due(now)[:_AT_ONCE].count(),
-    )
-
-
-def _look_for_doubts(
-    client: Callable[[], XClient], *, actor: Actor, now: datetime
-) -> list[bool | None]:
-    found: list[bool | None] = []
-    attempts = PublishAttempt.objects.to_look_for(now).select_related("item__workspace")
-    run_batch(
-        attempts[:_AT_ONCE],
-        lambda attempt, x: found.append(look_for_attempt(attempt, x=x, actor=actor, now=now)),
-        tool=client,
-        concurrency=settings.PUBLISH_CONCURRENCY,
-    )
-    return found
-
-
-def _overdue(now: datetime) -> QuerySet[QueueItem]:
-    return QueueItem.objects.filter(
-        state=State.APPROVED,
-        approvals__voided_at=None,
-        approvals__used_at=None,
-        approvals__expires_at__lte=now,
-    )
-
-
-def _doubt_stranded(item: QueueItem, *, actor: Actor, now: datetime) -> bool:
-    attempt = item.attempts.filter(outcome=Outcome.IN_FLIGHT).first()
-    if attempt is None:
-        return False
-    try:
-        settle_attempt(attempt.pk, "doubt", actor=actor, now=now, code="never_settled")
-    except WrongState:  # its worker was only slow
-        return False
-    return True
-
-
-def _expire(item: QueueItem, *, actor: Actor, now: datetime) -> bool:
-    """Expire the item, unless somebody edited it or approved it anew since it was listed."""
-    try:
-        with transaction.atomic(durable=True):
-            move_item("expire", item.pk, now=now, seen=item.version)
-            approval = approvals.live_approval(item)
-            if approval is None or approval.expires_at > now:
-                raise WrongState(f"{item} was decided anew.")
-            approvals.void(item, now=now)
-            audit.record(
-                "item.expire",
-                workspace=item.workspace,
-                subject=item.subject,
-                actor=actor,
-                now=now,
-            )
-    except WrongState:
-        return False
-    return True
+_SAME_MOMENT = timedelta(seconds=5)  # between X's clock and ours
 
 
 def look_for_attempt(
@@ -133,45 +41,91 @@ def look_for_attempt(
     if post is None:
         note_look(attempt, found_nothing=True, now=now)
         return False
+    maker = _who_made(post, attempt)
     try:
         settle_attempt(
-            attempt.pk, "confirm", actor=actor, now=now, x_post_id=post.id, reconciled=True
+            maker.pk, "confirm", actor=actor, now=now, x_post_id=post.id, reconciled=True
         )
+    except AlreadyProposed:  # another item answers that post: a person has to see both
+        _tell_twice(attempt, now=now)
+        note_look(attempt, found_nothing=True, now=now)
+        return None
     except WrongState:  # another sweep, or the slow worker itself, was first
+        _found_after_all(attempt, now=now)
         return None
     return True
 
 
-def _find(attempt: PublishAttempt, *, x: XClient, actor: Actor, now: datetime) -> Post | None:
-    """The post on our timeline with the same target and text, made since the first try began.
+def _found_after_all(attempt: PublishAttempt, *, now: datetime) -> None:
+    """What was given up stands on X, and its item is published by another try: that makes two."""
+    if attempt.outcome != Outcome.ABANDONED:
+        return
+    item = QueueItem.objects.get(pk=attempt.item_id)
+    if item.state == State.PUBLISHED:
+        _tell_twice(attempt, now=now)
+    note_look(attempt, found_nothing=item.state == State.PUBLISHED, now=now)
 
-    A post that already belongs to another item is not it. Raises XReadFailed, XUnauthorized,
-    NoAccessToken or OutOfTime.
+
+def _tell_twice(attempt: PublishAttempt, *, now: datetime) -> None:
+    detail = f"{attempt.item} stands on X beside another post of ours: delete one of them."
+    raise_alarm(PUBLISHED_TWICE, detail=detail, workspace=attempt.workspace, now=now)
+
+
+def _who_made(post: Post, attempt: PublishAttempt) -> PublishAttempt:
+    """The attempt whose post it is: an earlier one that was given up, when this cannot have made it.
+
+    X refusing a resend as a duplicate proves the first try; so does a post older than this try.
     """
-    patience = Patience()
-    workspace, wanted = attempt.item.workspace, attempt.snapshot
-    account = XAccount.objects.filter(workspace=workspace).first()
-    if account is None or account.x_user_id != wanted["account"]:
-        raise NoAccessToken("The account that posted is not connected.", code="another_account")
-    first = attempt.item.attempts.aggregate(first=Min("started_at"))["first"]
-    text, target = normalised(wanted["text"]), wanted["target"] or ""
-
-    def look(token: str) -> list[Post]:
-        start = first - _CLOCK_SKEW
-        pages = x.timeline(account.x_user_id, access_token=token, start_time=start)
-        return [
-            post
-            for page in patience.each(pages)
-            for post in page.posts
-            if post.replied_to == target and normalised(post.text) == text
-        ]
-
-    matches = with_access_token(
-        workspace, look, x=x, actor=actor, clock=ticking(now), patience=patience
+    cannot = (
+        attempt.code == DUPLICATE_CONTENT or post.created_at < attempt.started_at - _SAME_MOMENT
     )
+    if attempt.outcome != Outcome.UNKNOWN or not cannot:
+        return attempt
+    given_up = PublishAttempt.objects.filter(
+        item=attempt.item_id,
+        number__lt=attempt.number,
+        outcome=Outcome.ABANDONED,
+        started_at__lte=post.created_at + _CLOCK_SKEW,
+    )
+    return given_up.order_by("-number").first() or attempt
+
+
+def _find(attempt: PublishAttempt, *, x: XClient, actor: Actor, now: datetime) -> Post | None:
+    """The oldest post on our timeline with the same target and text that belongs to no other item.
+
+    Raises XReadFailed, XUnauthorized, NoAccessToken or OutOfTime.
+    """
+    text, target = normalised(attempt.snapshot["text"]), attempt.snapshot["target"] or ""
+    posts = own_posts_since_first_try(attempt, x=x, actor=actor, now=now)
+    matches = [
+        post for post in posts if post.replied_to == target and normalised(post.text) == text
+    ]
     taken = set(
-        workspace.items.filter(x_post_id__in=[post.id for post in matches]).values_list(
+        attempt.workspace.items.filter(x_post_id__in=[post.id for post in matches]).values_list(
             "x_post_id", flat=True
         )
     )
     return next((post for post in reversed(matches) if post.id not in taken), None)
+
+
+def own_posts_since_first_try(
+    attempt: PublishAttempt, *, x: XClient, actor: Actor, now: datetime
+) -> list[Post]:
+    """The account's own posts since the item's first attempt began, newest first.
+
+    Raises XReadFailed, XUnauthorized, NoAccessToken or OutOfTime.
+    """
+    patience = Patience()
+    account = XAccount.objects.filter(workspace=attempt.workspace_id).first()
+    if account is None or account.x_user_id != attempt.snapshot["account"]:
+        raise NoAccessToken("The account that posted is not connected.", code="another_account")
+    tries = PublishAttempt.objects.filter(item=attempt.item_id)
+    start = tries.aggregate(first=Min("started_at"))["first"] - _CLOCK_SKEW
+
+    def look(token: str) -> list[Post]:
+        pages = x.timeline(account.x_user_id, access_token=token, start_time=start)
+        return [post for page in patience.each(pages) for post in page.posts]
+
+    return with_access_token(
+        attempt.workspace, look, x=x, actor=actor, clock=ticking(now), patience=patience
+    )

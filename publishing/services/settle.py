@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
-from publishing.errors import PostTaken, WrongState
+from publishing.errors import AlreadyProposed, PostTaken, WrongState
 from publishing.models import Approval, Kind, PublishAttempt, QueueItem
 from publishing.services import approvals
-from publishing.services.moves import move_item
+from publishing.services.containment import contain_after_failures, lock_workspace
+from publishing.services.looks import first_late_look, first_look
+from publishing.services.moves import move_locked
 from publishing.states import Outcome, State
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
+from workspaces.services import raise_alarm
+from x_integration.answers import DUPLICATE_CONTENT
+from x_integration.services import record_spend, remember_rates
+
+if TYPE_CHECKING:
+    from x_integration.answers import Rate
 
 MAX_TRIES = 5
-LOOK_AFTER = (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10))
-"""When to look at the timeline, counted from the attempt's start."""
-
+LATE_MATCH = "late_match"  # alarm
+NO_RATES: Mapping[str, Rate] = {}
 _OUTCOMES = {
     "confirm": Outcome.SUCCEEDED,
     "doubt": Outcome.UNKNOWN,
@@ -42,71 +49,69 @@ def settle_attempt(
     retry_at: datetime | None = None,
     counts: bool = True,
     reconciled: bool = False,
-) -> None:
-    """Write down what came of an attempt: `confirm`, `doubt`, `release` or `fail`.
+    rates: Mapping[str, Rate] = NO_RATES,
+) -> PublishAttempt:
+    """Write down what came of an attempt: `confirm`, `doubt`, `release` or `fail`; the attempt as it is.
 
-    A release that used up the last try becomes a fail. Raises WrongState when somebody settled it
-    before (a doubt may still be confirmed), and PostTaken when the post belongs to another item.
+    A release that used up the last try becomes a fail, and so does any of a direct attempt, which
+    nobody tries again. A doubt may still be confirmed, and so may a hand-off and, late, what was
+    abandoned. Raises WrongState when somebody settled it before, PostTaken when the post belongs to
+    another item, and AlreadyProposed when another item took the place of an abandoned one.
     """
-    with _post_once(), transaction.atomic(durable=True):
-        attempt = PublishAttempt.objects.select_related("item").get(pk=attempt_id)
-        if move == "release" and counts and attempt.item.tries + 1 >= MAX_TRIES:
+    with _in_our_words(), transaction.atomic(durable=True):
+        attempt = _read(attempt_id)
+        if move == "confirm":
+            _confirm(attempt, x_post_id, actor=actor, now=now, reconciled=reconciled, rates=rates)
+            return attempt
+        released = move == "release"
+        if released and (attempt.is_direct or counts and attempt.item.tries + 1 >= MAX_TRIES):
             move = "fail"
-        changes = _item_changes(
-            move, attempt, now=now, code=code, words=words, retry_at=retry_at, counts=counts
-        )
-        if move == "confirm":
-            changes |= {"x_post_id": x_post_id, "needs_person": False}
-        item = move_item(move, attempt.item_id, now=now, **changes)
-        _close_attempt(
-            attempt,
-            move,
-            now=now,
-            code=code,
-            words=words,
-            x_post_id=x_post_id,
-            reconciled=reconciled,
-        )
-        if move in ("confirm", "doubt"):
-            Approval.objects.filter(pk=attempt.approval_id, used_at=None).update(used_at=now)
-        elif move == "fail":
-            approvals.void(item, now=now)
-        if move == "confirm":
-            record_replies_published(
-                item, attempt, actor=actor, now=now, x_post_id=x_post_id, reconciled=reconciled
-            )
-        else:
-            _record_error(move, item, attempt, actor=actor, now=now, code=code)
+        if move != "release":
+            lock_workspace(attempt.workspace)
+        item, changes = attempt.item, {"last_error": code, "last_words": words[:400]}
+        if move == "release":
+            changes |= _another_try(item, now=now, retry_at=retry_at, counts=counts)
+        move_locked(move, item, now=now, **changes)
+        outcome = Outcome.NOT_EXECUTED if released else _OUTCOMES[move]
+        charge = _charge(attempt, now=now) if move == "doubt" else {}
+        _close(attempt, outcome, now=now, code=code, words=words[:400])
+        _use_approval(attempt, move, now=now)
+        _remember(attempt, rates, now=now)
+        _record_error(move, attempt, actor=actor, now=now, code=code, charge=charge)
+        if move != "release":
+            contain_after_failures(attempt.workspace, actor=actor, now=now)
+    return attempt
+
+
+def _read(attempt_id: int) -> PublishAttempt:
+    """The attempt with all that settling touches; the row is decided by guarded UPDATEs."""
+    related = ("item__source_post", "workspace__x_account")
+    attempt = PublishAttempt.objects.select_related(*related).get(pk=attempt_id)
+    attempt.item.workspace = attempt.workspace
+    return attempt
 
 
 @contextmanager
-def _post_once() -> Iterator[None]:
-    """The database says that a post belongs to one item; here it says so in our words."""
+def _in_our_words() -> Iterator[None]:
+    """The database says that a post belongs to one item, and a target to one live item."""
     try:
         yield
     except IntegrityError as error:
         if "item_x_post_id_once" in str(error):
             raise PostTaken from None
+        if "item_one_live_reply_per_post" in str(error):
+            raise AlreadyProposed from None
         raise
 
 
-def _item_changes(
-    move: str,
-    attempt: PublishAttempt,
-    *,
-    now: datetime,
-    code: str,
-    words: str,
-    retry_at: datetime | None,
-    counts: bool,
+# --- not confirmed --------------------------------------------------------------------------------
+
+
+def _another_try(
+    item: QueueItem, *, now: datetime, retry_at: datetime | None, counts: bool
 ) -> dict[str, Any]:
-    if move == "confirm":
-        return {"blocked_reason": "", "not_before": None, "last_error": "", "last_words": ""}
-    changes: dict[str, Any] = {"last_error": code, "last_words": words[:400]}
-    if move == "release":
-        tries = attempt.item.tries + counts
-        changes |= {"tries": tries, "not_before": retry_at or now + _back_off(tries)}
-    return changes
+    tries = item.tries + counts
+    return {"tries": tries, "not_before": retry_at or now + _back_off(tries)}
 
 
 def _back_off(tries: int) -> timedelta:
@@ -114,89 +119,154 @@ def _back_off(tries: int) -> timedelta:
     return timedelta(seconds=30 * 2 ** max(tries - 1, 0))
 
 
-def _close_attempt(
-    attempt: PublishAttempt,
-    move: str,
-    *,
-    now: datetime,
-    code: str,
-    words: str,
-    x_post_id: str,
-    reconciled: bool,
-) -> None:
-    open_for = [Outcome.IN_FLIGHT, Outcome.UNKNOWN] if move == "confirm" else [Outcome.IN_FLIGHT]
-    rows = PublishAttempt.objects.filter(pk=attempt.pk, outcome__in=open_for)
-    closed = rows.update(
-        outcome=_OUTCOMES[move],
-        settled_at=now,
-        code=code,
-        words=words[:400],
-        x_post_id=x_post_id,
-        reconciled=reconciled,
-        next_look_at=attempt.started_at + LOOK_AFTER[0] if move == "doubt" else None,
-    )
-    if not closed:
+def _close(attempt: PublishAttempt, outcome: Outcome, *, now: datetime, **columns: Any) -> None:
+    """Give the attempt its outcome, unless somebody did. Raises WrongState."""
+    open_for = [Outcome.IN_FLIGHT]
+    if outcome == Outcome.SUCCEEDED:
+        open_for += [Outcome.UNKNOWN, Outcome.HANDED_OFF, Outcome.ABANDONED]
+    next_look = first_look(attempt) if outcome == Outcome.UNKNOWN else None
+    columns |= {"outcome": outcome, "settled_at": now, "next_look_at": next_look}
+    columns["charged"] = attempt.charged
+    if not PublishAttempt.objects.filter(pk=attempt.pk, outcome__in=open_for).update(**columns):
         raise WrongState(f"{attempt} was settled before.")
+    for column, value in columns.items():
+        setattr(attempt, column, value)
 
 
-def record_replies_published(
-    item: QueueItem,
+def _use_approval(attempt: PublishAttempt, move: str, *, now: datetime) -> None:
+    """Used up by confirm and doubt, void after a fail; a release leaves it live."""
+    if attempt.approval_id is None or move == "release":
+        return
+    column = "voided_at" if move == "fail" else "used_at"
+    live = Approval.objects.filter(pk=attempt.approval_id, voided_at=None, used_at=None)
+    live.update(**{column: now})
+
+
+def _record_error(
+    move: str,
     attempt: PublishAttempt,
     *,
     actor: Actor,
     now: datetime,
-    x_post_id: str,
-    reconciled: bool,
-) -> None:
-    """Audit and count one confirmed publication. Its only caller is the settle of a confirm."""
-    name = "replies_published_total" if item.kind == Kind.REPLY else "posts_published_total"
-    numbers = [Count(name)]
-    if reconciled:
-        numbers.append(Count("unconfirmed_total", {"settled": "published"}))
-    audit.record(
-        "item.confirm",
-        workspace=item.workspace,
-        subject=item.subject,
-        actor=actor,
-        now=now,
-        data={
-            "kind": item.kind,
-            "attempt": attempt.number,
-            "x_post_id": x_post_id,
-            "content_hash": attempt.content_hash,
-            "reconciled": reconciled,
-        },
-        counts=numbers,
-    )
-
-
-def _record_error(
-    move: str, item: QueueItem, attempt: PublishAttempt, *, actor: Actor, now: datetime, code: str
+    code: str,
+    charge: Mapping[str, str],
 ) -> None:
     audit.record(
         f"item.{move}",
-        workspace=item.workspace,
-        subject=item.subject,
+        workspace=attempt.workspace,
+        subject=attempt.item.subject,
         actor=actor,
         now=now,
-        data={"attempt": attempt.number, "code": code},
-        counts=[Count("publish_errors_total", {"code": code})],
+        data={"attempt": attempt.number, "code": code, **charge},
+        counts=[Count("publish_errors_total", {"code": code}), *_spent(attempt, charge)],
     )
 
 
-def note_look(attempt: PublishAttempt, *, found_nothing: bool, now: datetime) -> None:
-    """Plan the next look. After the last one, or a day of looks that failed, a person decides."""
-    looks = attempt.looks + int(found_nothing)
-    next_look = now + timedelta(minutes=1)
-    if found_nothing:
-        next_look = attempt.started_at + LOOK_AFTER[min(looks, len(LOOK_AFTER) - 1)]
-    given_up = looks >= len(LOOK_AFTER) or now - attempt.started_at >= timedelta(hours=24)
-    with transaction.atomic(durable=True):
-        item = QueueItem.objects.filter(pk=attempt.item_id, state=State.UNCONFIRMED)
-        item.select_for_update(no_key=True).first()  # item before attempt, as everywhere
-        row = PublishAttempt.objects.filter(
-            pk=attempt.pk, looks=attempt.looks, outcome=Outcome.UNKNOWN
-        )
-        noted = row.update(looks=looks, next_look_at=None if given_up else next_look)
-        if noted and given_up:
-            item.update(needs_person=True)
+# --- confirmed ------------------------------------------------------------------------------------
+
+
+def _confirm(
+    attempt: PublishAttempt,
+    x_post_id: str,
+    *,
+    actor: Actor,
+    now: datetime,
+    reconciled: bool,
+    rates: Mapping[str, Rate],
+) -> None:
+    """The post stands on X: the item is published, by this attempt."""
+    item, late = attempt.item, attempt.outcome == Outcome.ABANDONED
+    move = "late_confirm" if late and item.state != State.UNCONFIRMED else "confirm"
+    told = {"blocked_reason": "", "not_before": None, "last_error": "", "last_words": ""}
+    move_locked(move, item, now=now, x_post_id=x_post_id, needs_person=False, **told)
+    if late:
+        _end_what_came_after(attempt, now=now)
+    charge = _charge(attempt, now=now)
+    _close(
+        attempt,
+        Outcome.SUCCEEDED,
+        now=now,
+        code="",
+        words="",
+        x_post_id=x_post_id,
+        reconciled=reconciled,
+    )
+    _use_approval(attempt, move, now=now)
+    _remember(attempt, rates, now=now)
+    record_replies_published(attempt, actor=actor, now=now, charge=charge, late=late)
+
+
+def _end_what_came_after(attempt: PublishAttempt, *, now: datetime) -> None:
+    """An abandoned attempt was the one after all: nothing that followed it goes on."""
+    rivals = attempt.item.attempts.filter(outcome=Outcome.UNKNOWN)
+    duplicate = rivals.filter(code=DUPLICATE_CONTENT)  # X refused it because the first one stands
+    duplicate.update(outcome=Outcome.REFUSED, next_look_at=None)
+    rivals.update(outcome=Outcome.ABANDONED, next_look_at=first_late_look(now))
+    approvals.void(attempt.item, now=now)
+    detail = f"{attempt.item} stands on X by a try that had been given up."
+    raise_alarm(LATE_MATCH, detail=detail, workspace=attempt.workspace, now=now)
+
+
+def record_replies_published(
+    attempt: PublishAttempt,
+    *,
+    actor: Actor,
+    now: datetime,
+    charge: Mapping[str, str],
+    late: bool,
+) -> None:
+    """Audit and count one confirmed publication. Its only caller is the settle of a confirm."""
+    if attempt.by_hand:
+        type_, numbers = "item.confirm_by_hand", [Count("handed_off_published_total")]
+    else:
+        reply = attempt.kind == Kind.REPLY
+        type_ = "item.confirm"
+        numbers = [Count("replies_published_total" if reply else "posts_published_total")]
+        if attempt.is_direct:
+            numbers.append(Count("direct_publish_total"))
+        if attempt.reconciled:
+            numbers.append(Count("unconfirmed_total", {"settled": "published"}))
+    audit.record(
+        type_,
+        workspace=attempt.workspace,
+        subject=attempt.item.subject,
+        actor=actor,
+        now=now,
+        data={
+            "kind": attempt.kind,
+            "attempt": attempt.number,
+            "x_post_id": attempt.x_post_id,
+            "content_hash": attempt.content_hash,
+            "reconciled": attempt.reconciled,
+            **({"direct": True} if attempt.is_direct else {}),
+            **({"late": True} if late else {}),
+            **charge,
+        },
+        counts=[*numbers, *_spent(attempt, charge)],
+    )
+
+
+# --- money and limits -----------------------------------------------------------------------------
+
+
+def _charge(attempt: PublishAttempt, *, now: datetime) -> dict[str, str]:
+    """Put the attempt's price into the ledger, once: X has executed it, or may have.
+
+    What the audit row says of it; empty when it is in the ledger already, and for what costs nothing.
+    """
+    if attempt.charged or not attempt.usd:
+        return {}
+    record_spend(attempt.workspace, attempt.priced_as, attempt.usd, now=now)
+    attempt.charged = True
+    return {"usd": str(attempt.usd), "spend": attempt.priced_as}
+
+
+def _spent(attempt: PublishAttempt, charge: Mapping[str, str]) -> list[Count]:
+    if not charge:
+        return []
+    return [Count("x_spend_usd_total", {"kind": charge["spend"]}, attempt.usd)]
+
+
+def _remember(attempt: PublishAttempt, rates: Mapping[str, Rate], *, now: datetime) -> None:
+    if rates:
+        remember_rates(attempt.workspace.x_account.pk, rates, now=now)

@@ -17,10 +17,11 @@ from publishing.services import (
     claim_item,
     edit_item,
     look_for_attempt,
+    looks,
     propose_item,
     propose_replies,
-    reconcile,
     settle,
+    sweeping,
 )
 from publishing.services.publish import publish_item
 from publishing.states import State
@@ -41,12 +42,12 @@ LIST = reverse("admin:publishing_queueitem_changelist")
 def test_what_was_edited_since_the_sweep_listed_it_does_not_expire(x, approve_again):
     item = x.approved(x.connected())
     late = timezone.now() + timedelta(hours=25)
-    listed = list(reconcile._overdue(late))
+    listed = list(sweeping._overdue(late))
     who = operator(item.workspace)
     edit_item(item.pk, version=1, text="Better", actor=who, now=late)
     if approve_again:
         approve_item(item.pk, version=2, actor=who, now=late)
-    assert [reconcile._expire(each, actor=WORKER, now=late) for each in listed] == [False]
+    assert [sweeping._expire(each, actor=WORKER, now=late) for each in listed] == [False]
     item.refresh_from_db()
     assert item.state == (State.APPROVED if approve_again else State.PENDING)
     assert Approval.objects.filter(voided_at=None).exists() is approve_again
@@ -97,7 +98,7 @@ def test_a_look_and_a_slow_confirm_at_once_do_not_block_each_other(x, monkeypatc
     x.fault("lost_answer")
     x.publish(item)
     attempt = PublishAttempt.objects.get()
-    close = settle._close_attempt
+    close = settle._close
 
     def look_meanwhile(*args, **kwargs):
         look.start()
@@ -105,11 +106,11 @@ def test_a_look_and_a_slow_confirm_at_once_do_not_block_each_other(x, monkeypatc
         close(*args, **kwargs)
 
     def look_in_vain():
-        settle.note_look(attempt, found_nothing=True, now=timezone.now() + timedelta(days=2))
+        looks.note_look(attempt, found_nothing=True, now=timezone.now() + timedelta(days=2))
         connection.close()
 
     look = Thread(target=look_in_vain)
-    monkeypatch.setattr(settle, "_close_attempt", look_meanwhile)
+    monkeypatch.setattr(settle, "_close", look_meanwhile)
     post = x.machine_posts()[0]["id"]
     settle.settle_attempt(
         attempt.pk, "confirm", actor=WORKER, now=timezone.now(), x_post_id=post, reconciled=True
@@ -205,6 +206,7 @@ def test_two_doubts_about_one_post_leave_one_of_them_published(x):
         approve_item(item.pk, version=1, actor=operator(workspace), now=timezone.now())
     x.fault("lost_answer")
     x.publish(items[0])
+    PublishAttempt.objects.update(text_hash="")  # so that the gate lets the same words pass
     x.fault("status", status=500)
     x.publish(items[1])
     both = list(PublishAttempt.objects.select_related("item__workspace"))

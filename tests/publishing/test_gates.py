@@ -1,20 +1,24 @@
 """What keeps an approved item back: each gate by itself, over a world where everything else is well."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
-from publishing.models import Approval, QueueItem
-from publishing.services import claim_item
+from publishing.models import Approval, CircuitBreaker, QueueItem
+from publishing.services import approve_item, claim_item, opt_out_author, propose_item
 from publishing.services.gates import GATES
 from publishing.states import State
 from tests.factories import QueueItemFactory
-from tests.worlds import WORKER, attempts
+from tests.worlds import WORKER, attempts, operator
 from workspaces.actors import Actor
 from workspaces.models import AuditEvent, Counter, Membership, User, Workspace
 from workspaces.services import place_hold, set_kill_switch
+from x_integration.answers import Rate
+from x_integration.client import CREATE_POST
 from x_integration.models import SourcePost, XAccount
+from x_integration.services import record_spend, remember_rates
 
 
 def _kill(item):
@@ -57,6 +61,7 @@ def _already_answered(item):
     other.attempts.create(
         workspace=other.workspace,
         kind=other.kind,
+        target=item.source_post.x_post_id,
         number=1,
         approval=approval,
         snapshot={},
@@ -65,6 +70,72 @@ def _already_answered(item):
         started_at=timezone.now(),
         settled_at=timezone.now(),
     )
+
+
+def _sent(*, ago: timedelta, **columns):
+    """Something that was sent from the workspace so long ago."""
+
+    def spoil(item):
+        other = QueueItemFactory(workspace=item.workspace, number=99, state=State.REJECTED)
+        began = timezone.now() - ago
+        other.attempts.create(
+            **{
+                "workspace": item.workspace,
+                "number": 1,
+                "approval": Approval.objects.get(),
+                "snapshot": {},
+                "content_hash": "",
+                "kind": "reply",
+                "outcome": "succeeded",
+                "x_post_id": "1",
+                "started_at": began,
+                "settled_at": began,
+                **{name: of(item) for name, of in columns.items()},
+            }
+        )
+
+    return spoil
+
+
+def _thread(item):
+    return item.source_post.thread
+
+
+def _author(item):
+    return item.source_post.author_id
+
+
+def _many_sent(number: int, *, ago: timedelta):
+    def spoil(item):
+        for n in range(number):
+            _sent(ago=ago + timedelta(seconds=n), x_post_id=lambda _, n=n: str(1000 + n))(item)
+            QueueItem.objects.filter(number=99).update(number=100 + n)
+
+    return spoil
+
+
+def _opted_out(item):
+    opt_out_author(item.source_post, actor=WORKER, now=timezone.now())
+
+
+def _spent(usd: str, **budgets):
+    def spoil(item):
+        Workspace.objects.update(**budgets)
+        record_spend(item.workspace, "post", Decimal(usd), now=timezone.now())
+
+    return spoil
+
+
+def _rate_is_spent(item):
+    reset = timezone.now() + timedelta(minutes=9)
+    remember_rates(
+        item.workspace.x_account.pk, {CREATE_POST: Rate(100, 0, reset)}, now=timezone.now()
+    )
+
+
+def _breaker_is_open(item):
+    now = timezone.now()
+    CircuitBreaker.objects.create(opened_at=now, shut_until=now + timedelta(minutes=5))
 
 
 NOW = timezone.now()
@@ -101,7 +172,55 @@ CASES = {
         _set(Approval, approved_at=NOW - timedelta(days=3), expires_at=NOW - timedelta(days=2))
     ],
     "target_not_eligible": [_set(SourcePost, eligibility=SourcePost.Eligibility.NOT_SUMMONED)],
-    "duplicate": [_already_answered],
+    "too_late": [_set(QueueItem, relevant_until=NOW)],
+    "duplicate": [
+        _already_answered,
+        _sent(ago=timedelta(days=300), target=lambda item: item.source_post.x_post_id),
+    ],
+    "thread_cooldown": [
+        _sent(ago=timedelta(minutes=44), thread=_thread),
+        _sent(
+            ago=timedelta(0), thread=_thread, outcome=lambda _: "unknown", x_post_id=lambda _: ""
+        ),
+    ],
+    "author_cooldown": [_sent(ago=timedelta(minutes=29), author_id=_author)],
+    "author_opted_out": [_opted_out],
+    "hourly_quota": [
+        _many_sent(8, ago=timedelta(minutes=50)),
+        _set(Workspace, max_replies_per_hour=0),
+    ],
+    "daily_quota": [
+        _many_sent(30, ago=timedelta(hours=23)),
+        _set(Workspace, max_replies_per_day=0),
+    ],
+    "budget": [
+        _spent("0.995", daily_budget_usd=Decimal(1)),
+        _spent("9.995", monthly_budget_usd=Decimal(10)),
+        _spent("0", daily_budget_usd=Decimal(0)),
+    ],
+    "x_rate_limit": [_rate_is_spent],
+    "circuit_breaker": [_breaker_is_open],
+}
+OPEN = {
+    "thread_cooldown": _sent(ago=timedelta(minutes=46), thread=_thread),
+    "thread_cooldown given back": _sent(
+        ago=timedelta(0), thread=_thread, outcome=lambda _: "refused", x_post_id=lambda _: ""
+    ),
+    "thread_cooldown of what was given up": _sent(
+        ago=timedelta(0), thread=_thread, outcome=lambda _: "abandoned", x_post_id=lambda _: ""
+    ),
+    "another thread": _sent(ago=timedelta(0), thread=lambda _: "1"),
+    "author_cooldown": _sent(ago=timedelta(minutes=31), author_id=_author),
+    "hourly_quota, seven": _many_sent(7, ago=timedelta(minutes=50)),
+    "hourly_quota, an hour ago": _many_sent(8, ago=timedelta(minutes=61)),
+    "daily_quota, a day ago": _many_sent(30, ago=timedelta(hours=25)),
+    "what was given up does not count as a duplicate": _sent(
+        ago=timedelta(0),
+        target=lambda item: item.source_post.x_post_id,
+        outcome=lambda _: "abandoned",
+        x_post_id=lambda _: "",
+    ),
+    "budget to the last cent": _spent("0.99", daily_budget_usd=Decimal(1)),
 }
 
 
@@ -122,6 +241,62 @@ def test_a_gate_holds_the_item_back_and_says_why(x, item, reason, spoil):
     assert attempts(item) == []
 
 
+@pytest.mark.parametrize("what", OPEN)
+def test_a_gate_opens_when_it_says(x, item, what):
+    OPEN[what](item)
+    assert x.publish(item).state == State.PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("spoil", "opens_in"),
+    [
+        (_sent(ago=timedelta(minutes=5), thread=_thread), timedelta(minutes=40)),
+        (_sent(ago=timedelta(minutes=5), author_id=_author), timedelta(minutes=25)),
+        (_many_sent(8, ago=timedelta(minutes=10)), timedelta(minutes=50, seconds=-7)),
+        (_rate_is_spent, timedelta(minutes=9)),
+        (_breaker_is_open, timedelta(minutes=5)),
+    ],
+)
+def test_a_gate_that_knows_says_until_when(x, item, spoil, opens_in):
+    spoil(item)
+    item = x.publish(item)
+    assert abs(item.not_before - timezone.now() - opens_in) < timedelta(seconds=10)
+
+
+def test_a_day_s_budget_opens_at_midnight_utc_and_a_month_s_on_the_first(x, item):
+    noon = datetime(2026, 12, 31, 12, tzinfo=UTC)
+    midnight = datetime(2027, 1, 1, tzinfo=UTC)
+    Approval.objects.update(expires_at=noon + timedelta(days=1))
+    QueueItem.objects.update(relevant_until=None)
+    XAccount.objects.update(expires_at=noon + timedelta(hours=1))
+    for budget in ("daily_budget_usd", "monthly_budget_usd"):
+        Workspace.objects.update(daily_budget_usd=None, monthly_budget_usd=None)
+        Workspace.objects.update(**{budget: 0})
+        QueueItem.objects.update(not_before=None)
+        claim_item(item.pk, actor=WORKER, now=noon)
+        item.refresh_from_db()
+        assert (item.blocked_reason, item.not_before) == ("budget", midnight)
+
+
+def test_the_limits_are_those_of_replies_not_of_posts_of_our_own(x, item):
+    Workspace.objects.update(max_replies_per_hour=0)
+    post = propose_item(
+        item.workspace, text="Good day", actor=operator(item.workspace), now=timezone.now()
+    )
+    approve_item(post.pk, version=1, actor=operator(item.workspace), now=timezone.now())
+    assert x.publish(post).state == State.PUBLISHED
+
+
+def test_the_same_words_are_a_duplicate_within_a_day(x, item):
+    who = operator(item.workspace)
+    for text in ("Good day", " Good  day "):
+        post = propose_item(item.workspace, text=text, actor=who, now=timezone.now())
+        approve_item(post.pk, version=1, actor=who, now=timezone.now())
+        post = x.publish(post)
+    assert (post.state, post.blocked_reason) == (State.APPROVED, "duplicate")
+    assert post.not_before and post.not_before > timezone.now() + timedelta(hours=23)
+
+
 def test_nothing_spoiled_nothing_held_back(x, item):
     assert x.publish(item).state == State.PUBLISHED
 
@@ -129,6 +304,15 @@ def test_nothing_spoiled_nothing_held_back(x, item):
 def test_every_gate_has_a_case():
     names = {gate.name for gate in GATES} - {"approval"}
     assert names | {"approval_missing", "approval_void", "approval_expired"} == CASES.keys()
+
+
+def test_the_gates_are_asked_in_the_order_of_the_design():
+    assert [gate.name for gate in GATES] == [
+        *("kill_switch", "system_hold", "workspace_paused", "workspace_contained"),
+        *("account_not_ready", "approval", "too_late", "target_not_eligible", "duplicate"),
+        *("thread_cooldown", "author_cooldown", "author_opted_out", "hourly_quota", "daily_quota"),
+        *("budget", "x_rate_limit", "circuit_breaker"),
+    ]
 
 
 def test_the_first_gate_in_order_gives_the_reason(x, item):

@@ -88,15 +88,15 @@ TABLE: dict[str, tuple[dict[str, Any], Meaning]] = {
     "403 conversation": (problem(403, CONVERSATION), refused("summon_rule")),
     "403 target not authorized": (
         problem(403, "Not yours to see.", f"{PREFIX}not-authorized-for-resource"),
-        refused("forbidden"),
+        refused("target_gone"),
     ),
     "403 target gone": (
         problem(403, "You attempted to reply to a Tweet that is deleted or not visible to you."),
-        refused("forbidden"),
+        refused("target_gone"),
     ),
     "403 blocked by the author": (
         problem(403, "You have been blocked from replying to this author."),
-        refused("forbidden"),
+        refused("target_gone"),
     ),
     "403 never seen before": (problem(403, "The moon is wrong."), refused("forbidden")),
     "403 HTML": ({"kind": "html", "status": 403}, refused("forbidden")),

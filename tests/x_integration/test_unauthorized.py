@@ -30,7 +30,7 @@ from x_integration.services import (
     hold_account,
     revoke_workspace_x_tokens,
 )
-from x_integration.services.bursts import _many, note_unauthorized
+from x_integration.services.bursts import many_of, note_unauthorized
 
 
 def test_one_401_leads_to_one_renewal_and_one_more_call(x, cafe):
@@ -115,7 +115,7 @@ def test_while_everybody_gets_401_nothing_is_renewed_for_it(x):
     ("accounts", "many"), [(1, 2), (2, 2), (3, 3), (39, 3), (40, 4), (100, 10), (10_000, 10)]
 )
 def test_how_many_make_a_burst(accounts, many):
-    assert _many(accounts) == many
+    assert many_of(accounts) == many
 
 
 def test_401s_far_apart_are_no_burst(x):

@@ -10,6 +10,7 @@ from workspaces.services.roles import (
     is_operator,
 )
 from workspaces.services.switches import (
+    KILL_SWITCH,
     LOCK_SECONDS_OF_OTHERS,
     SEND_WINDOW_SECONDS,
     contain_workspace,
@@ -21,10 +22,12 @@ from workspaces.services.switches import (
     resume_workspace,
     set_kill_switch,
     wait_until_nothing_begins,
+    write_containment,
     write_hold,
 )
 
 __all__ = [
+    "KILL_SWITCH",
     "LOCK_SECONDS_OF_OTHERS",
     "SEND_WINDOW_SECONDS",
     "approvers",
@@ -44,5 +47,6 @@ __all__ = [
     "resume_workspace",
     "set_kill_switch",
     "wait_until_nothing_begins",
+    "write_containment",
     "write_hold",
 ]

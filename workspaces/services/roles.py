@@ -23,8 +23,10 @@ def check_member(user: User, workspace: Workspace) -> None:
 
 def check_operator(user: User, workspace: Workspace) -> None:
     """Raise WorkspaceNotFound to a stranger, NotAllowed to a member."""
-    check_member(user, workspace)
-    if not is_operator(user, workspace):
+    role = role_of(user, workspace)
+    if role is None:
+        raise WorkspaceNotFound
+    if role not in Membership.OPERATORS:
         raise NotAllowed("Only an owner or admin of the workspace may do that.")
 
 

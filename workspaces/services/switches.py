@@ -28,6 +28,7 @@ _MARGIN_SECONDS = 0.25
 LOCK_SECONDS_OF_OTHERS = 2.0  # who holds a row that stops somebody lets go of it by then
 _LOCK_SECONDS = 3.0
 KILL_SWITCH = "kill_switch"
+CONTAINED = "workspace_contained"  # alarm
 logger = logging.getLogger(__name__)
 
 
@@ -128,14 +129,28 @@ def resume_workspace(workspace: Workspace, *, actor: Actor, now: datetime) -> bo
 
 
 def contain_workspace(workspace: Workspace, *, reason: str, actor: Actor, now: datetime) -> bool:
-    """Stop a workspace whose publications go wrong; only a person lifts it."""
-    fields = {"contained_at": now, "contained_reason": reason}
-    return _change(workspace, "contain", {"contained_at": None}, fields, actor=actor, now=now)
+    """Stop a workspace whose publications go wrong; only a person lifts it. Raises NotAllowed."""
+    if actor.user:
+        check_operator(actor.user, workspace)
+    with transaction.atomic(durable=True):
+        return write_containment(workspace, reason=reason, actor=actor, now=now)
+
+
+def write_containment(workspace: Workspace, *, reason: str, actor: Actor, now: datetime) -> bool:
+    """As `contain_workspace`, in the caller's transaction."""
+    row = Workspace.objects.filter(pk=workspace.pk, contained_at=None)
+    changed = row.update(contained_at=now, contained_reason=reason[:200])
+    if changed:
+        raise_alarm(CONTAINED, detail=reason, workspace=workspace, now=now)
+        audit.record(
+            "workspace.contain", workspace=workspace, subject="workspace", actor=actor, now=now
+        )
+    return bool(changed)
 
 
 def lift_containment(workspace: Workspace, *, actor: Actor, now: datetime) -> bool:
     """Let a contained workspace publish again; says whether it changed. Raises NotAllowed."""
-    fields = {"contained_at": None, "contained_reason": ""}
+    fields = {"contained_at": None, "contained_reason": "", "containment_lifted_at": now}
     where = {"contained_at__isnull": False}
     return _change(workspace, "lift_containment", where, fields, actor=actor, now=now)
 
@@ -189,4 +204,6 @@ def _change(
             audit.record(
                 f"workspace.{move}", workspace=workspace, subject="workspace", actor=actor, now=now
             )
+            if move == "lift_containment":
+                end_alarms(CONTAINED, workspace=workspace, now=now)
     return bool(changed)

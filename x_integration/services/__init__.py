@@ -1,6 +1,7 @@
 """Every write to this app's rows."""
 
 from x_integration.services.accounts import hold_account, lift_account_hold
+from x_integration.services.bursts import many_of, note_unauthorized
 from x_integration.services.connect import (
     DEFAULT_SCOPE,
     Authorization,
@@ -10,12 +11,15 @@ from x_integration.services.connect import (
 )
 from x_integration.services.ingest import ingest_mentions
 from x_integration.services.keys import rotate_keys
+from x_integration.services.rates import remember_rates
 from x_integration.services.renewal import (
     may_be_spent,
     refresh_workspace_x_tokens,
     renew_by_hand,
 )
 from x_integration.services.renewal_schedule import due_for_renewal, renew_at, renew_batch
+from x_integration.services.spending import record_spend
+from x_integration.services.targets import find_target
 from x_integration.services.tokens import (
     get_workspace_x_access_token,
     give_up_after_unauthorized,
@@ -31,14 +35,19 @@ __all__ = [
     "begin_authorization",
     "complete_authorization",
     "due_for_renewal",
+    "find_target",
     "forget_old_states",
     "get_workspace_x_access_token",
     "give_up_after_unauthorized",
     "hold_account",
     "ingest_mentions",
     "lift_account_hold",
+    "many_of",
     "may_be_spent",
+    "note_unauthorized",
+    "record_spend",
     "refresh_workspace_x_tokens",
+    "remember_rates",
     "renew_at",
     "renew_batch",
     "renew_by_hand",

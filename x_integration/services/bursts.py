@@ -56,7 +56,7 @@ def check_for_burst(*, actor: Actor, now: datetime) -> None:
     if settings.X_AUTO_REFRESH_ENABLED:
         renewed = Q(last_refresh_at__gte=now - WINDOW)
         unmended = unmended.filter(renewed | Q(refresh_failures__gt=0) | Q(refresh_token=None))
-    if burst_is_on() or unmended.count() >= _many(XAccount.objects.live().count()):
+    if burst_is_on() or unmended.count() >= many_of(XAccount.objects.live().count()):
         _blame_x(actor=actor, now=now)
 
 
@@ -66,7 +66,7 @@ def _rejected(now: datetime) -> XAccountQuerySet:
     return XAccount.objects.live().filter(reauthorization_required_at=None, **lately)
 
 
-def _many(accounts: int) -> int:
+def many_of(accounts: int) -> int:
     """How many of so many make a burst: a tenth of them, at least three and at most ten.
 
     Two when there are no more; one account alone is never a burst.

@@ -46,7 +46,9 @@ def ingest_mentions(account: XAccount, *, x: XClient, actor: Actor, now: datetim
         known = SourcePost.objects.filter(workspace=account.workspace, x_post_id__in=posts)
         for post_id in known.values_list("x_post_id", flat=True):
             del posts[post_id]
-        SourcePost.objects.bulk_create([_row(account, post, now) for post in posts.values()])
+        SourcePost.objects.bulk_create(
+            [source_post_of(account, post, now) for post in posts.values()]
+        )
         if posts:
             audit.record(
                 "posts.ingest",
@@ -67,7 +69,8 @@ def _move_mark(account: XAccount, newest: int, *, now: datetime) -> None:
         XAccount.objects.filter(pk=row.pk).update(mentions_seen_until=str(mark))
 
 
-def _row(account: XAccount, post: Post, now: datetime) -> SourcePost:
+def source_post_of(account: XAccount, post: Post, now: datetime) -> SourcePost:
+    """The row for a post, not saved yet, with the verdict on whether we may answer it."""
     eligibility, reason = eligibility_of(post, us=account.x_user_id, our_name=account.username)
     return SourcePost(
         workspace=account.workspace,

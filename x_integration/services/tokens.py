@@ -21,6 +21,7 @@ from x_integration.errors import NoAccessToken, Undecryptable, XUnauthorized
 from x_integration.models import XAccount
 from x_integration.services.accounts import hold_account
 from x_integration.services.bursts import burst_is_on, check_for_burst, note_unauthorized
+from x_integration.services.rates import remember_rates
 from x_integration.services.renewal import (
     OF_THE_TOKENS,
     attempt_renewal,
@@ -116,7 +117,7 @@ def with_access_token(
     """
     token = require_workspace_x_access_token(workspace, now=clock(), x=x, wait=False)
     try:
-        return call(token)
+        return _remembering_rates(workspace, call, token, x=x, clock=clock)
     except XUnauthorized:
         fresh = token_after_unauthorized(
             workspace, token, x=x, actor=actor, clock=clock, patience=patience
@@ -124,10 +125,22 @@ def with_access_token(
         if fresh is None:
             raise
     try:
-        return call(fresh)
+        return _remembering_rates(workspace, call, fresh, x=x, clock=clock)
     except XUnauthorized:
         give_up_after_unauthorized(workspace, fresh, actor=actor, now=clock())
         raise
+
+
+def _remembering_rates(
+    workspace: Workspace, call: Callable[[str], Result], token: str, *, x: XClient, clock: Clock
+) -> Result:
+    x.take_rates()  # what is left of another account's
+    try:
+        return call(token)
+    finally:
+        rates, account = x.take_rates(), XAccount.objects.filter(workspace=workspace)
+        if rates and (account_id := account.values_list("pk", flat=True).first()):
+            remember_rates(account_id, rates, now=clock())
 
 
 def token_after_unauthorized(

@@ -1,0 +1,34 @@
+"""What X charges for a post, as data with a date (docs/X-API.md, Prices)."""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from publishing.models import Kind
+
+PRICES_AS_OF = date(2026, 8, 22)
+PRICES_USD = {
+    "post": Decimal("0.015"),
+    "post_with_url": Decimal("0.200"),
+    "summoned_reply": Decimal("0.010"),
+}
+# X counts a bare example.com as a link too; what only looks like one costs less than it is taken for.
+_URL = re.compile(r"https?://|\b[\w-]+(\.[\w-]+)*\.[^\W\d_]{2,}\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one call costs in US dollars, and as what."""
+
+    usd: Decimal
+    priced_as: str
+
+
+def price_of(kind: str, text: str, *, summoned: bool) -> Price:
+    """The price of publishing `text`; a summoned reply has its own, also with a link."""
+    if kind == Kind.REPLY and summoned:
+        name = "summoned_reply"
+    else:
+        name = "post_with_url" if _URL.search(text) else "post"
+    return Price(PRICES_USD[name], name)

@@ -1,0 +1,44 @@
+"""The row of one try to publish: what it sends, and what it reserves while it is open."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from publishing.models import PublishAttempt, QueueItem
+from publishing.pricing import Price, price_of
+from publishing.services.approvals import content_hash
+from x_integration.models import SourcePost
+from x_integration.payloads import normalised
+
+
+def write_attempt(
+    item: QueueItem, snapshot: dict[str, Any], *, number: int, now: datetime, **columns: Any
+) -> PublishAttempt:
+    """Add the item's next attempt, in the caller's transaction."""
+    post = item.source_post
+    return PublishAttempt.objects.create(
+        workspace=item.workspace,
+        item=item,
+        number=number,
+        snapshot=snapshot,
+        content_hash=content_hash(snapshot),
+        kind=item.kind,
+        target=post.x_post_id if post else "",
+        thread=post.thread if post else "",
+        author_id=post.author_id if post else "",
+        text_hash=text_hash(item.text),
+        started_at=now,
+        **columns,
+    )
+
+
+def text_hash(text: str) -> str:
+    """SHA-256, in hex, of the text in the form in which it is compared with the timeline."""
+    return hashlib.sha256(normalised(text).encode()).hexdigest()
+
+
+def price_of_item(item: QueueItem) -> Price:
+    """What X charges for publishing it."""
+    post = item.source_post
+    summoned = post is not None and post.eligibility == SourcePost.Eligibility.SUMMONED
+    return price_of(item.kind, item.text, summoned=summoned)

@@ -1,0 +1,193 @@
+"""The direct API: published at once, without an approval. It is shut unless somebody opened it, and
+never open in production; every other gate, the call and the settle are those of an approved item."""
+
+import hashlib
+import json
+from datetime import datetime
+from time import monotonic
+
+from django.db import IntegrityError, transaction
+
+from publishing.errors import AlreadyProposed, Blocked, KeyReused
+from publishing.models import DirectRequest, Kind, PublishAttempt, QueueItem
+from publishing.services.approvals import snapshot_of
+from publishing.services.attempts import write_attempt
+from publishing.services.breaker import take_trial
+from publishing.services.claim import case_of, locked_account, reservations
+from publishing.services.gates import APPROVAL, GATES, Block, Case, first_block
+from publishing.services.propose import check_content, next_number
+from publishing.services.publish import call_and_settle
+from publishing.states import State
+from revfirst.clock import Clock
+from workspaces import audit
+from workspaces.actors import Actor
+from workspaces.counters import Count
+from workspaces.errors import NotAllowed
+from workspaces.models import Workspace
+from workspaces.services import check_operator
+from x_integration.client import XClient
+from x_integration.models import SourcePost
+from x_integration.services import find_target, get_workspace_x_access_token, note_unauthorized
+
+WITHOUT_APPROVAL = tuple(gate for gate in GATES if gate is not APPROVAL)
+
+
+def publish_directly(
+    workspace: Workspace,
+    *,
+    text: str,
+    in_reply_to: str | None,
+    actor: Actor,
+    x: XClient,
+    clock: Clock,
+    idempotency_key: str = "",
+) -> QueueItem:
+    """Publish now, and return the item as it is afterwards: published, unconfirmed or failed.
+
+    The same key with the same body brings the item of the first call, which may be publishing still.
+    Raises NotAllowed, BadContent, KeyReused, AlreadyProposed when an item of the queue answers the same
+    post, Blocked with the gate's reason, or what looking up the target at X raises.
+    """
+    if actor.user is None:
+        raise NotAllowed("Only a person publishes directly.")
+    check_operator(actor.user, workspace)
+    check_content(text)
+    request = _request(workspace, text, in_reply_to, idempotency_key)
+    if (earlier := _earlier(request)) is not None:
+        return earlier
+    target = _target(workspace, in_reply_to, x=x, actor=actor, now=clock())
+    token = get_workspace_x_access_token(workspace, now=clock(), x=x, wait=False)
+    begun = monotonic()  # before the claim transaction: a claim is good for 2 s from here
+    try:
+        attempt = _claim(workspace, text, target, token, request, actor=actor, now=clock())
+    except IntegrityError as error:
+        if "item_one_live_reply_per_post" in str(error):
+            raise AlreadyProposed from None
+        if (earlier := _earlier(request)) is None:
+            raise
+        return earlier  # the same key, at the same moment
+    code = call_and_settle(attempt, token or "", begun=begun, x=x, actor=actor, clock=clock)
+    if code == "x_unauthorized" and token:
+        note_unauthorized(workspace, token, actor=actor, now=clock())
+    return QueueItem.objects.get(pk=attempt.item_id)
+
+
+def _request(
+    workspace: Workspace, text: str, in_reply_to: str | None, key: str
+) -> DirectRequest | None:
+    if not key:
+        return None
+    body = json.dumps([text, in_reply_to])
+    return DirectRequest(
+        workspace=workspace,
+        key_hash=hashlib.sha256(key.encode()).hexdigest(),
+        body_hash=hashlib.sha256(body.encode()).hexdigest(),
+    )
+
+
+def _earlier(request: DirectRequest | None) -> QueueItem | None:
+    """The item that the same key made before. Raises KeyReused when it came with another body."""
+    if request is None:
+        return None
+    same = DirectRequest.objects.filter(workspace=request.workspace, key_hash=request.key_hash)
+    found = same.select_related("item").first()
+    if found is None:
+        return None
+    if found.body_hash != request.body_hash:
+        raise KeyReused
+    return found.item
+
+
+def _target(
+    workspace: Workspace, in_reply_to: str | None, *, x: XClient, actor: Actor, now: datetime
+) -> SourcePost | None:
+    """The post to answer. Raises Blocked when X does not show it to us."""
+    if in_reply_to is None:
+        return None
+    target = find_target(workspace, in_reply_to, x=x, actor=actor, now=now)
+    if target is None:
+        raise Blocked("target_not_eligible")
+    return target
+
+
+def _claim(
+    workspace: Workspace,
+    text: str,
+    target: SourcePost | None,
+    token: str | None,
+    request: DirectRequest | None,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> PublishAttempt:
+    """As the claim of an approved item, for an item that is made here. Raises Blocked."""
+    with transaction.atomic(durable=True):
+        number = next_number(workspace)  # locks the workspace
+        workspace.refresh_from_db()
+        item = _new_item(workspace, number, text, target, actor=actor, now=now)
+        case = case_of(item, account=locked_account(workspace), approval=None, now=now)
+        block = first_block(case, gates=WITHOUT_APPROVAL) or take_trial(case.facts, now=now)
+        if block is None and token is None:
+            block = Block("account_not_ready")
+        if block is None:
+            return _write(case, request, actor=actor)
+        transaction.set_rollback(True)
+    _record_block(workspace, block, actor=actor, now=now)
+    raise Blocked(block.reason, not_before=block.not_before)
+
+
+def _new_item(
+    workspace: Workspace,
+    number: int,
+    text: str,
+    target: SourcePost | None,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> QueueItem:
+    return QueueItem(
+        workspace=workspace,
+        number=number,
+        kind=Kind.REPLY if target else Kind.POST,
+        state=State.PUBLISHING,
+        text=text,
+        source_post=target,
+        origin="direct",
+        written_by=actor.user,
+        created_at=now,
+        moved_at=now,
+    )
+
+
+def _write(case: Case, request: DirectRequest | None, *, actor: Actor) -> PublishAttempt:
+    item, account = case.item, case.account
+    if account is None:
+        raise RuntimeError("The account gate let an item pass without an account.")
+    item.save(force_insert=True)
+    if request is not None:
+        request.item, request.created_at = item, case.now
+        request.save(force_insert=True)
+    attempt = write_attempt(item, snapshot_of(item, account), **reservations(case), now=case.now)
+    audit.record(
+        "item.direct",
+        workspace=case.workspace,
+        subject=item.subject,
+        actor=actor,
+        now=case.now,
+        data={"attempt": attempt.number, "kind": item.kind, "content_hash": attempt.content_hash},
+    )
+    return attempt
+
+
+def _record_block(workspace: Workspace, block: Block, *, actor: Actor, now: datetime) -> None:
+    """Nothing of it stays but this: there is no item that could go out later."""
+    with transaction.atomic(durable=True):
+        audit.record(
+            "direct.block",
+            workspace=workspace,
+            subject="workspace",
+            actor=actor,
+            now=now,
+            data={"reason": block.reason},
+            counts=[Count("publish_blocked_total", {"reason": block.reason})],
+        )

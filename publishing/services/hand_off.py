@@ -1,0 +1,112 @@
+"""Hand-offs: a person posts the approved text through X's own page, and we find it afterwards.
+
+X takes that from a person where it refuses it from our API (docs/X-API.md, Rules of 2026). The hand-off
+is an attempt of its own kind: looked for like a doubt, counted apart, and never sent by the machine.
+"""
+
+from datetime import datetime
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from publishing.errors import AlreadyPosted, AlreadyProposed, CouldNotLook, WrongState
+from publishing.models import PublishAttempt, QueueItem
+from publishing.services import approvals
+from publishing.services.attempts import write_attempt
+from publishing.services.decide import AFRESH, check_in_time, decided
+from publishing.services.deciders import check_four_eyes, check_may_decide
+from publishing.services.doubts import open_attempt
+from publishing.services.looks import HAND_OFF_LOOKS, first_late_look
+from publishing.services.moves import move_item
+from publishing.services.reconcile import look_for_attempt
+from publishing.states import Outcome
+from revfirst.clock import Clock
+from workspaces import audit
+from workspaces.actors import Actor
+from x_integration.client import XClient
+
+
+def web_intent(item: QueueItem) -> str:
+    """X's page on which a person posts the item, with text and target filled in."""
+    asked = {"text": item.text}
+    if item.source_post:
+        asked = {"in_reply_to": item.source_post.x_post_id, **asked}
+    return f"{settings.X_WEB_BASE_URL}/intent/tweet?{urlencode(asked)}"
+
+
+def hand_off_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:
+    """Give the item to a person, under an approval of its own; the machine no longer sends it.
+
+    Raises ItemNotFound, WrongState, NotAllowed, FourEyes, or AlreadyProposed when another item
+    answers the same post by now.
+    """
+    user = check_may_decide(item_id, actor)
+    try:
+        with transaction.atomic(durable=True):
+            item = move_item("hand_off", item_id, now=now, seen=version, tries=0, **AFRESH)
+            check_four_eyes(item, user)
+            check_in_time(item, now=now)
+            approvals.void(item, now=now)
+            approval = approvals.freeze(item, by=user, door=actor.door, now=now)
+            attempt = write_attempt(
+                item,
+                approval.snapshot,
+                number=item.attempts.count() + 1,
+                approval=approval,
+                by_hand=True,
+                outcome=Outcome.HANDED_OFF,
+                settled_at=now,
+                next_look_at=now + HAND_OFF_LOOKS[0],
+                now=now,
+            )
+            audit.record(
+                "item.hand_off",
+                workspace=item.workspace,
+                subject=item.subject,
+                actor=actor,
+                now=now,
+                data={
+                    "attempt": attempt.number,
+                    "version": version,
+                    "content_hash": approval.content_hash,
+                },
+                counts=[decided("hand_off", actor)],
+            )
+    except IntegrityError:
+        raise AlreadyProposed from None
+    return item
+
+
+def take_back_item(
+    item_id: int, *, version: int, x: XClient, actor: Actor, clock: Clock
+) -> QueueItem:
+    """Take a hand-off back, after a look at the timeline: it waits for a person as a new version.
+
+    Raises ItemNotFound, WrongState, NotAllowed, AlreadyPosted when the look finds it on X (it is
+    published then), or CouldNotLook.
+    """
+    check_may_decide(item_id, actor)
+    attempt = open_attempt(item_id, version=version)
+    if not attempt.by_hand:
+        raise WrongState(f"{attempt.item} was not handed off.")
+    found = look_for_attempt(attempt, x=x, actor=actor, now=clock())
+    if found:
+        raise AlreadyPosted
+    if found is None:
+        raise CouldNotLook
+    now = clock()
+    with transaction.atomic(durable=True):
+        item = move_item("take_back", item_id, now=now, seen=version)
+        row = PublishAttempt.objects.filter(pk=attempt.pk, outcome=Outcome.HANDED_OFF)
+        row.update(outcome=Outcome.ABANDONED, next_look_at=first_late_look(now), looks=3)
+        approvals.void(item, now=now)
+        audit.record(
+            "item.take_back",
+            workspace=item.workspace,
+            subject=item.subject,
+            actor=actor,
+            now=now,
+            data={"attempt": attempt.number, "version": item.version},
+        )
+    return item

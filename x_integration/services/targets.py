@@ -1,0 +1,38 @@
+"""The post that somebody wants to answer, when it was not read as a mention."""
+
+from datetime import datetime
+
+from revfirst.clock import ticking
+from workspaces.actors import Actor
+from workspaces.models import Workspace
+from x_integration.client import XClient
+from x_integration.errors import NoAccessToken
+from x_integration.models import SourcePost, XAccount
+from x_integration.services.ingest import source_post_of
+from x_integration.services.tokens import with_access_token
+
+
+def find_target(
+    workspace: Workspace, post_id: str, *, x: XClient, actor: Actor, now: datetime
+) -> SourcePost | None:
+    """The stored post; one that is not stored yet is read from X and stored. None when X has none.
+
+    Raises NoAccessToken, XUnauthorized or XReadFailed.
+    """
+    known = SourcePost.objects.filter(workspace=workspace, x_post_id=post_id)
+    if (stored := known.first()) is not None:
+        return stored
+    account = XAccount.objects.live().filter(workspace=workspace).first()
+    if account is None:
+        raise NoAccessToken
+    post = with_access_token(
+        workspace,
+        lambda token: x.post(post_id, access_token=token),
+        x=x,
+        actor=actor,
+        clock=ticking(now),
+    )
+    if post is None:
+        return None
+    SourcePost.objects.bulk_create([source_post_of(account, post, now)], ignore_conflicts=True)
+    return known.first()
