@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from copy import copy
 from typing import Any
 
@@ -11,16 +10,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 from django.utils.timesince import timesince
 
 from publishing import services
-from publishing.errors import NotADecision, NotOnThePage, TextNotSaved
-from publishing.models import Approval, PublishAttempt, QueueItem
+from publishing.item_page import actor_of, decide, offered, typed_text, version_seen
+from publishing.models import Approval, OptOut, PublishAttempt, QueueItem
 from publishing.states import State
 from publishing.text import LIMIT, weighted_length
 from revfirst.admin import ReasonForm, act_on_each
 from revfirst.errors import RevFirstError
-from workspaces.actors import Actor
 from workspaces.members_admin import MembersAdmin
 from workspaces.models import AuditEvent, Workspace
 
@@ -67,6 +66,7 @@ class QueueItemAdmin(MembersAdmin):
         "state",
         "kind",
         ("workspace", OwnWorkspaces),
+        "needs_person",
         "source_post__eligibility",
     )
     list_select_related = ("workspace", "source_post")
@@ -81,6 +81,7 @@ class QueueItemAdmin(MembersAdmin):
         "we_say_in_full",
         "eligibility",
         "provenance",
+        "price",
         "waiting",
         "approval",
         "on_x",
@@ -99,10 +100,12 @@ class QueueItemAdmin(MembersAdmin):
 
     @admin.display(description="state", ordering="state")
     def state_badge(self, item: QueueItem) -> str:
-        """The state, told by colour and word."""
-        return format_html(
+        """The state, told by colour and word; and whether it waits for a person."""
+        badge = format_html(
             '<span class="state state-{}">{}</span>', item.state, item.get_state_display()
         )
+        asks = ' <span class="state tone-bad">needs a person</span>'
+        return format_html("{}{}", badge, mark_safe(asks) if item.needs_person else "")  # noqa: S308
 
     @admin.display(description="they said")
     def they_said(self, item: QueueItem) -> str:
@@ -159,13 +162,24 @@ class QueueItemAdmin(MembersAdmin):
     def waiting(self, item: QueueItem) -> str:
         """How long it has been in this state, and what holds it."""
         age = timesince(item.moved_at, timezone.now())
-        return f"{age} · {item.blocked_reason.replace('_', ' ')}" if item.blocked_reason else age
+        if item.state != State.APPROVED or not (item.blocked_reason or item.not_before):
+            return age
+        why = (item.blocked_reason or item.last_error or "waiting").replace("_", " ")
+        until = f", until {item.not_before:%Y-%m-%d %H:%M} UTC" if item.not_before else ""
+        return f"{age} · {why}{until}"
+
+    @admin.display(description="X charges")
+    def price(self, item: QueueItem) -> str:
+        """What publishing it costs."""
+        price = services.price_of_item(item)
+        return f"${price.usd:.3f} ({price.priced_as.replace('_', ' ')})"
 
     @admin.display(description="written by")
     def provenance(self, item: QueueItem) -> str:
         """Where the text came from."""
         if item.written_by:
-            return f"{item.written_by}, version {item.version}"
+            how = " through the direct API" if item.origin == "direct" else ""
+            return f"{item.written_by}{how}, version {item.version}"
         return f"template {item.template}, version {item.version}"
 
     @admin.display(description="approved")
@@ -188,10 +202,10 @@ class QueueItemAdmin(MembersAdmin):
     @admin.action(description="Approve", permissions=["operate"])
     def approve(self, request: HttpRequest, queryset: QuerySet[QueueItem]) -> None:
         """Approve each selected item as this page showed it."""
-        actor = _actor(request)
+        actor = actor_of(request)
 
         def approve(item: QueueItem) -> None:
-            version = _version_seen(request, item)
+            version = version_seen(request, item)
             services.approve_item(item.pk, version=version, actor=actor, now=timezone.now())
 
         act_on_each(request, queryset, "approved", approve)
@@ -199,10 +213,10 @@ class QueueItemAdmin(MembersAdmin):
     @admin.action(description="Reject (reason needed)", permissions=["operate"])
     def reject(self, request: HttpRequest, queryset: QuerySet[QueueItem]) -> None:
         """Reject each selected item as this page showed it."""
-        actor, reason = _actor(request), request.POST.get("reason", "")
+        actor, reason = actor_of(request), request.POST.get("reason", "")
 
         def reject(item: QueueItem) -> None:
-            version = _version_seen(request, item)
+            version = version_seen(request, item)
             services.reject_item(
                 item.pk, version=version, reason=reason, actor=actor, now=timezone.now()
             )
@@ -226,28 +240,39 @@ class QueueItemAdmin(MembersAdmin):
         item = self.get_object(request, object_id) if object_id else None
         if request.method == "POST" and item is not None:
             return self._decide_one(request, item)
-        context = {"may_decide": self._may_decide(request, item), **(extra_context or {})}
+        context = {**self._choices(request, item), **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, context)
 
-    def _may_decide(self, request: HttpRequest, item: QueueItem | None) -> bool:
-        open_ = item is not None and item.state in (State.PENDING, State.APPROVED)
-        return open_ and self.has_operate_permission(request)
+    def _choices(self, request: HttpRequest, item: QueueItem | None) -> dict[str, Any]:
+        """What the page offers to this person; the services ask again."""
+        if item is None or not self.has_operate_permission(request):
+            return {}
+        handed_off = item.state == State.HANDED_OFF
+        return {
+            "may_decide": item.state in (State.PENDING, State.APPROVED),
+            "decisions": offered(item),
+            "web_intent": services.web_intent(item) if handed_off else "",
+        }
 
     def _decide_one(self, request: HttpRequest, item: QueueItem) -> HttpResponse:
         decision = request.POST.get("decision", "")
         try:
-            _decide(item, decision, request)
+            decide(item, decision, request)
         except RevFirstError as error:
             messages.error(request, f"{item}: {error}")
             return self._page_again(request, item)
-        messages.success(request, f"{item}: {decision} is done.")
+        messages.success(request, f"{item}: {decision.replace('_', ' ')} is done.")
         return HttpResponseRedirect(request.path)
 
     def _page_again(self, request: HttpRequest, item: QueueItem) -> HttpResponse:
         """The page as it is now, with what the person typed: a refusal loses nothing."""
         again = copy(request)
         again.method = "GET"
-        typed = {"typed_text": _typed_text(request), "typed_reason": request.POST.get("reason", "")}
+        typed = {
+            "typed_text": typed_text(request),
+            "typed_reason": request.POST.get("reason", ""),
+            "typed_for": request.POST.get("decision", ""),
+        }
         return self.changeform_view(again, str(item.pk), extra_context=typed)
 
     def history_view(
@@ -270,35 +295,23 @@ class ApprovalAdmin(MembersAdmin):
     ordering = ("-approved_at",)
 
 
-def _actor(request: HttpRequest) -> Actor:
-    return Actor.operator(request.user, door="admin")  # type: ignore[arg-type]
+@admin.register(OptOut)
+class OptOutAdmin(MembersAdmin):
+    """People who are left alone; the item's page adds to them."""
 
+    list_display = ("__str__", "workspace", "since", "noted_by")
+    list_filter = (("workspace", OwnWorkspaces),)
+    list_select_related = ("workspace",)
+    ordering = ("-since",)
+    actions = ("answer_again",)
 
-def _decide(item: QueueItem, decision: str, request: HttpRequest) -> None:
-    """Do what the item's page asked for. Raises what the services raise, NotADecision or TextNotSaved."""
-    version, actor, now = _version_seen(request, item), _actor(request), timezone.now()
-    text, reason = _typed_text(request), request.POST.get("reason", "")
-    if decision == "approve":
-        if text is not None and text != item.text and version == item.version:
-            raise TextNotSaved
-        services.approve_item(item.pk, version=version, actor=actor, now=now)
-    elif decision == "reject":
-        services.reject_item(item.pk, version=version, reason=reason, actor=actor, now=now)
-    elif decision == "edit":
-        services.edit_item(item.pk, version=version, text=text or "", actor=actor, now=now)
-    else:
-        raise NotADecision
-
-
-def _typed_text(request: HttpRequest) -> str | None:
-    """What stood in the page's text field, with the line ends that we keep; None when it had none."""
-    typed = request.POST.get("text")
-    return None if typed is None else typed.replace("\r\n", "\n")
-
-
-def _version_seen(request: HttpRequest, item: QueueItem) -> int:
-    """The version on the page that the decision came from. Raises NotOnThePage when it is missing."""
-    seen = request.POST.get(f"version-{item.pk}", "")
-    if not re.fullmatch(r"[0-9]{1,9}", seen):
-        raise NotOnThePage
-    return int(seen)
+    @admin.action(description="Answer them again", permissions=["operate"])
+    def answer_again(self, request: HttpRequest, queryset: QuerySet[OptOut]) -> None:
+        """They may be answered again."""
+        actor, now = actor_of(request), timezone.now()
+        act_on_each(
+            request,
+            queryset,
+            "answered again",
+            lambda opt_out: services.opt_in_author(opt_out, actor=actor, now=now),
+        )

@@ -294,7 +294,8 @@ def test_the_same_words_are_a_duplicate_within_a_day(x, item):
         approve_item(post.pk, version=1, actor=who, now=timezone.now())
         post = x.publish(post)
     assert (post.state, post.blocked_reason) == (State.APPROVED, "duplicate")
-    assert post.not_before and post.not_before > timezone.now() + timedelta(hours=23)
+    assert post.not_before
+    assert post.not_before > timezone.now() + timedelta(hours=23)
 
 
 def test_nothing_spoiled_nothing_held_back(x, item):
