@@ -1,6 +1,8 @@
 """What callers of publishing can act on."""
 
-from revfirst.errors import Conflict, Missing, Refused
+from datetime import datetime
+
+from revfirst.errors import Conflict, Invalid, Missing, Refused
 
 
 class ItemNotFound(Missing):
@@ -27,7 +29,7 @@ class FourEyes(Refused):
     code = "four_eyes"
 
 
-class BadContent(Refused):
+class BadContent(Invalid):
     """This text cannot be published."""
 
     code = "bad_content"
@@ -55,3 +57,36 @@ class NotOnThePage(Conflict):
     """The page that the decision came from did not show it: look at it first."""
 
     code = "not_on_the_page"
+
+
+class SourcePostNotFound(Missing):
+    """There is no such post in this workspace."""
+
+    code = "source_post_not_found"
+
+
+class Blocked(Conflict):
+    """A gate holds it: `code` says which, `not_before` until when, where that is known."""
+
+    def __init__(self, reason: str, *, not_before: datetime | None = None) -> None:
+        self.not_before = not_before
+        until = f" before {not_before:%Y-%m-%d %H:%M:%S} UTC" if not_before else ""
+        super().__init__(f"It cannot be published{until}: {reason.replace('_', ' ')}.", code=reason)
+
+
+class KeyReused(Invalid):
+    """This Idempotency-Key was used for something else: take a new one."""
+
+    code = "idempotency_key_reused"
+
+
+class DirectPublishingDisabled(Refused):
+    """Publishing without an approval is switched off here."""
+
+    code = "direct_publishing_disabled"
+
+
+class InvalidInternalKey(Refused):
+    """The header X-Internal-Key is missing or wrong."""
+
+    code = "invalid_internal_key"

@@ -1,4 +1,4 @@
-"""The four things a caller can do about a failure; each app subclasses them.
+"""The five things a caller can do about a failure; each app subclasses them.
 
 The text of an error is fit for a log, a chat and a stored task result: it never holds a secret.
 """
@@ -26,6 +26,12 @@ class Refused(RevFirstError):
     """You may not do that."""
 
     code = "refused"
+
+
+class Invalid(RevFirstError):
+    """What was given can be read, but not used: change it."""
+
+    code = "invalid"
 
 
 class Conflict(RevFirstError):

@@ -310,15 +310,16 @@ CONTENT_SECURITY_POLICY = {
 }
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["revfirst.api.DeepJSONParser"],
-    "DEFAULT_THROTTLE_CLASSES": [
-        "rest_framework.throttling.AnonRateThrottle",
-        "rest_framework.throttling.UserRateThrottle",
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "workspaces.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_THROTTLE_RATES": {"anon": "60/min", "user": "600/min"},
+    "DEFAULT_PERMISSION_CLASSES": ["workspaces.permissions.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["revfirst.parsers.DeepJSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["workspaces.throttles.CallerThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"key": "600/min", "user": "600/min", "anon": "60/min"},
+    "DEFAULT_METADATA_CLASS": None,  # nobody needs OPTIONS here
     # Whom a stranger's request counts for: the address that our own proxy saw, never one they name.
     "NUM_PROXIES": 1 if IN_PRODUCTION else 0,
     "EXCEPTION_HANDLER": "revfirst.api.handle_exception",
@@ -447,6 +448,7 @@ RENEW_CONCURRENCY = _number("RENEW_CONCURRENCY", 16, at_least=1)
 APPROVAL_TTL_HOURS = _number("APPROVAL_TTL_HOURS", 24, at_least=1)
 PUBLISH_CONCURRENCY = _number("PUBLISH_CONCURRENCY", 16, at_least=1)
 PUBLISHING_DIRECT_API_ENABLED = _flag("PUBLISHING_DIRECT_API_ENABLED", False)
+PUBLISHING_DIRECT_API_INTERNAL_KEY = _text("PUBLISHING_DIRECT_API_INTERNAL_KEY")
 _insist(
     not (IN_PRODUCTION and PUBLISHING_DIRECT_API_ENABLED),
     "PUBLISHING_DIRECT_API_ENABLED must be false in production.",

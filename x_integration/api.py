@@ -19,36 +19,19 @@ from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from workspaces.actors import Actor
-from workspaces.errors import WorkspaceNotFound
-from workspaces.models import User, Workspace
+from revfirst.api import Input as StrictInput
+from workspaces.api import ApiView, actor_of, person_of, workspace_of
+from workspaces.models import ApiKey, User, Workspace
 from x_integration import services
 from x_integration.client import XClient
 from x_integration.models import XAccount
 
 
-def _workspace(request: Request, workspace_id: UUID) -> tuple[Workspace, User]:
-    """The workspace, if the person belongs to it: somebody else's is simply missing."""
-    user = request.user
-    if not isinstance(user, User):
-        raise WorkspaceNotFound
-    workspace = (
-        Workspace.objects.visible_to(user)
-        .select_related("x_account")
-        .filter(pk=workspace_id)
-        .first()
-    )
-    if workspace is None:
-        raise WorkspaceNotFound
-    return workspace, user
-
-
-class Authorize(APIView):
+class Authorize(ApiView):
     """Start connecting an account (owner, admin)."""
 
-    class Input(serializers.Serializer[Any]):
+    class Input(StrictInput):
         """Which workspace the account is for."""
 
         workspace_id = serializers.UUIDField()
@@ -57,8 +40,10 @@ class Authorize(APIView):
         """`authorize_url`, `state`, `expires_in` and `scope`."""
         given = self.Input(data=request.data)
         given.is_valid(raise_exception=True)
-        workspace, user = _workspace(request, given.validated_data["workspace_id"])
-        started = services.begin_authorization(workspace, user=user, now=timezone.now())
+        workspace = workspace_of(request, given.validated_data["workspace_id"])
+        started = services.begin_authorization(
+            workspace, user=person_of(request), now=timezone.now()
+        )
         return Response(
             {
                 "authorize_url": started.authorize_url,
@@ -94,14 +79,13 @@ class FailedPage(BaseRenderer):
 
 
 @method_decorator(never_cache, name="dispatch")
-class Callback(APIView):
+class Callback(ApiView):
     """Where X sends the person back; the single-use state says who it is.
 
     A browser, which asks for a page, is led to the account's page or shown what went wrong.
     """
 
     permission_classes = (AllowAny,)
-    metadata_class = None  # nobody needs OPTIONS here
     renderer_classes = (JSONRenderer, FailedPage)
 
     class Input(serializers.Serializer[Any]):
@@ -131,24 +115,26 @@ def _to_the_account(request: Request, account: XAccount) -> HttpResponseBase:
 
 
 @method_decorator(never_cache, name="dispatch")
-class Status(APIView):
+class Status(ApiView):
     """Whether the account can publish, and if not, why (member)."""
+
+    scope = ApiKey.Scope.STATUS_READ
 
     def get(self, request: Request, workspace_id: UUID) -> Response:
         """How it stands with the account, field by field, and no token."""
-        workspace, _ = _workspace(request, workspace_id)
+        workspace = workspace_of(request, workspace_id, "x_account")
         account = getattr(workspace, "x_account", None)
         return Response(account_status(workspace, account, now=timezone.now()))
 
 
-class Revoke(APIView):
+class Revoke(ApiView):
     """Disconnect the account, here and at X (owner, admin)."""
 
     def post(self, request: Request, workspace_id: UUID) -> Response:
         """Whether X confirmed; here it is revoked in any case."""
-        workspace, user = _workspace(request, workspace_id)
+        workspace = workspace_of(request, workspace_id, "x_account")
         confirmed = services.revoke_workspace_x_tokens(
-            workspace, actor=Actor.operator(user, door="api"), now=timezone.now()
+            workspace, actor=actor_of(request), now=timezone.now()
         )
         return Response({"revoked": True, "confirmed_by_x": confirmed})
 
