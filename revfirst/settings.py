@@ -214,6 +214,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
     "django_prometheus",
     "csp",
     "django_q",
@@ -323,6 +324,19 @@ REST_FRAMEWORK = {
     # Whom a stranger's request counts for: the address that our own proxy saw, never one they name.
     "NUM_PROXIES": 1 if IN_PRODUCTION else 0,
     "EXCEPTION_HANDLER": "revfirst.api.handle_exception",
+    "DEFAULT_SCHEMA_CLASS": "workspaces.schema.ApiSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "RevFirst",
+    "DESCRIPTION": "Propose, read, edit and reject; approving is for people, in the admin.",
+    "VERSION": VERSION,
+    "COMPONENT_SPLIT_PATCH": False,  # our PATCH says which fields it needs
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "StateName": "publishing.states.State",
+        "KindName": "publishing.models.Kind",
+        "OutcomeName": "publishing.states.Outcome",
+    },
 }
 
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -28,17 +29,63 @@ from x_integration.client import XClient
 from x_integration.models import XAccount
 
 
+class StartedShape(serializers.Serializer[Any]):
+    """Where the person's browser goes next, within ten minutes."""
+
+    authorize_url = serializers.CharField()
+    state = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text="Seconds.")
+    scope = serializers.CharField()
+
+
+class ConnectedShape(serializers.Serializer[Any]):
+    """The account that was connected."""
+
+    connected = serializers.BooleanField()
+    account_username = serializers.CharField()
+
+
+class StatusShape(serializers.Serializer[Any]):
+    """How it stands with the account."""
+
+    workspace_id = serializers.UUIDField()
+    connected = serializers.BooleanField()
+    connected_reason = serializers.CharField()
+    access_token_valid = serializers.BooleanField()
+    is_expired = serializers.BooleanField()
+    can_auto_refresh = serializers.BooleanField()
+    has_refresh_token = serializers.BooleanField()
+    token_type = serializers.CharField(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
+    scope = serializers.CharField()
+    has_publish_scope = serializers.BooleanField()
+    publish_ready = serializers.BooleanField()
+    account_user_id = serializers.CharField(allow_null=True)
+    account_username = serializers.CharField(allow_null=True)
+    last_refresh_at = serializers.DateTimeField(allow_null=True)
+    last_refresh_error = serializers.CharField(allow_null=True)
+    updated_at = serializers.DateTimeField(allow_null=True)
+
+
+class RevokedShape(serializers.Serializer[Any]):
+    """Whether X confirmed; here it is revoked in any case."""
+
+    revoked = serializers.BooleanField()
+    confirmed_by_x = serializers.BooleanField()
+
+
 class Authorize(ApiView):
     """Start connecting an account (owner, admin)."""
 
-    class Input(StrictInput):
+    class AuthorizeInput(StrictInput):
         """Which workspace the account is for."""
 
         workspace_id = serializers.UUIDField()
 
+    @extend_schema(request=AuthorizeInput, responses=StartedShape)
     def post(self, request: Request) -> Response:
         """`authorize_url`, `state`, `expires_in` and `scope`."""
-        given = self.Input(data=request.data)
+        given = self.AuthorizeInput(data=request.data)
         given.is_valid(raise_exception=True)
         workspace = workspace_of(request, given.validated_data["workspace_id"])
         started = services.begin_authorization(
@@ -94,6 +141,7 @@ class Callback(ApiView):
         state = serializers.CharField(max_length=500)
         code = serializers.CharField(max_length=2000, required=False, default="")
 
+    @extend_schema(parameters=[Input], responses={(200, "application/json"): ConnectedShape})
     def get(self, request: Request) -> HttpResponseBase:
         """Exchange the code (it lives 30 s) and name the connected account."""
         given = self.Input(data=request.query_params)
@@ -120,6 +168,7 @@ class Status(ApiView):
 
     scope = ApiKey.Scope.STATUS_READ
 
+    @extend_schema(responses=StatusShape)
     def get(self, request: Request, workspace_id: UUID) -> Response:
         """How it stands with the account, field by field, and no token."""
         workspace = workspace_of(request, workspace_id, "x_account")
@@ -130,6 +179,7 @@ class Status(ApiView):
 class Revoke(ApiView):
     """Disconnect the account, here and at X (owner, admin)."""
 
+    @extend_schema(request=None, responses=RevokedShape)
     def post(self, request: Request, workspace_id: UUID) -> Response:
         """Whether X confirmed; here it is revoked in any case."""
         workspace = workspace_of(request, workspace_id, "x_account")
