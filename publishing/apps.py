@@ -11,8 +11,8 @@ class PublishingConfig(AppConfig):
     name = "publishing"
 
     def ready(self) -> None:
-        """Register counters and series."""
-        from publishing import series
+        """Register the checks, the counters and the series."""
+        from publishing import checks, series  # noqa: F401
         from workspaces import counters
 
         counters.register(*series.TALLIES)

@@ -66,18 +66,16 @@ class CouldNotLook(Unavailable):
 
 
 class Blocked(Conflict):
-    """A gate is shut; `code` is its reason."""
-
-    code = "blocked"
+    """A gate holds it: `code` says which, `not_before` until when, where that is known."""
 
     def __init__(self, reason: str, *, not_before: datetime | None = None) -> None:
-        """`not_before` is UTC, when the gate knows how long it lasts."""
-        super().__init__(f"Not now: {reason.replace('_', ' ')}.", code=reason)
         self.not_before = not_before
+        until = f" before {not_before:%Y-%m-%d %H:%M:%S} UTC" if not_before else ""
+        super().__init__(f"It cannot be published{until}: {reason.replace('_', ' ')}.", code=reason)
 
 
 class KeyReused(Invalid):
-    """This Idempotency-Key came with another body before."""
+    """This Idempotency-Key was used for something else: take a new one."""
 
     code = "idempotency_key_reused"
 
@@ -98,3 +96,21 @@ class NotOnThePage(Conflict):
     """The page that the decision came from did not show it: look at it first."""
 
     code = "not_on_the_page"
+
+
+class SourcePostNotFound(Missing):
+    """There is no such post in this workspace."""
+
+    code = "source_post_not_found"
+
+
+class DirectPublishingDisabled(Refused):
+    """Publishing without an approval is switched off here."""
+
+    code = "direct_publishing_disabled"
+
+
+class InvalidInternalKey(Refused):
+    """The header X-Internal-Key is missing or wrong."""
+
+    code = "invalid_internal_key"

@@ -1,26 +1,33 @@
 """The one place that knows which HTTP number an error has."""
 
+import logging
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.http import http_date
 from django.views import defaults
-from rest_framework import exceptions
-from rest_framework.parsers import JSONParser
+from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
 from revfirst.errors import Conflict, Invalid, Missing, Refused, RevFirstError, Unavailable
 
+logger = logging.getLogger(__name__)
 
-class DeepJSONParser(JSONParser):
-    """JSON, where nesting beyond measure is bad input like any other."""
 
-    def parse(self, *args: Any, **kwargs: Any) -> Any:
-        """The body's value. Raises ParseError."""
-        try:
-            return super().parse(*args, **kwargs)
-        except RecursionError:
-            raise exceptions.ParseError("JSON parse error - it is nested too deeply.") from None
+class Input(serializers.Serializer[Any]):
+    """What a caller sends; a field that nobody asked for is refused by its name."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The fields' values. Raises ValidationError."""
+        unknown = set(data) - set(self.fields) if isinstance(data, Mapping) else set()
+        if unknown:
+            told = [exceptions.ErrorDetail("There is no such field.", code="unknown")]
+            raise exceptions.ValidationError({name[:60]: told for name in sorted(unknown)[:20]})
+        return super().to_internal_value(data)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -49,7 +56,11 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     """DRF's exception handler: `{"code", "detail", "fields"?}` for every error; None is a 500."""
     if isinstance(error, RevFirstError):
         set_rollback()
-        return Response({"code": error.code, "detail": str(error)}, status=status_of(error))
+        told = {"code": error.code, "detail": str(error)}
+        return Response(told, status=status_of(error), headers=_when(error))
+    if isinstance(error, OperationalError):  # a lock that somebody holds, or no database at all
+        logger.error("database_unavailable", exc_info=error)
+        return Response({"code": "unavailable", "detail": "Try again in a moment."}, status=503)
     response = exception_handler(error, context)
     if response is None:
         return None
@@ -65,3 +76,9 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         code = "not_found" if response.status_code == 404 else "permission_denied"
         response.data = {"code": code, "detail": str(response.data.get("detail", code))}
     return response
+
+
+def _when(error: RevFirstError) -> dict[str, str]:
+    """`Retry-After`, where the error says until when."""
+    until = getattr(error, "not_before", None)
+    return {"Retry-After": http_date(until.timestamp())} if isinstance(until, datetime) else {}

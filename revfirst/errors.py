@@ -1,4 +1,4 @@
-"""The four things a caller can do about a failure; each app subclasses them.
+"""The five things a caller can do about a failure; each app subclasses them.
 
 The text of an error is fit for a log, a chat and a stored task result: it never holds a secret.
 """
@@ -28,16 +28,16 @@ class Refused(RevFirstError):
     code = "refused"
 
 
+class Invalid(RevFirstError):
+    """What was given can be read, but not used: change it."""
+
+    code = "invalid"
+
+
 class Conflict(RevFirstError):
     """It cannot be done in the present state."""
 
     code = "conflict"
-
-
-class Invalid(RevFirstError):
-    """What was sent cannot be taken as it is."""
-
-    code = "invalid"
 
 
 class Unavailable(RevFirstError):

@@ -35,12 +35,13 @@ _SECRET_VALUE = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
+_API_KEY = re.compile(r"(?P<name>\brf_[0-9a-f]{8}_)[\w-]+")
 HIDDEN = "[hidden]"
 
 
 def redact(text: str) -> str:
     """`text` without the values of credentials that it names (query strings and headers too)."""
-    for pattern in (_URL_PASSWORD, _COOKIES, _SECRET_VALUE):
+    for pattern in (_URL_PASSWORD, _COOKIES, _API_KEY, _SECRET_VALUE):
         text = pattern.sub(rf"\g<name>{HIDDEN}", text)
     return text
 

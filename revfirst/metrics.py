@@ -9,10 +9,18 @@ import os
 from collections.abc import Callable, Iterable
 
 from django.conf import settings
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+
+# No business number: it is counted where there may be no database, in each process.
+failed_open = Counter(
+    "revfirst_failed_open",
+    "Requests that were let through because the cache did not answer.",
+    ["what"],
+)
+failed_open.labels("throttle")
 
 Source = Callable[[], Iterable[Metric]]
 _sources: list[Source] = []

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from revfirst.admin import ReadOnlyAdmin, ReasonForm, act_on_each
 from workspaces import services
 from workspaces.actors import Actor
+from workspaces.keys_admin import ApiKeyAdmin
 from workspaces.members_admin import MembersAdmin
 from workspaces.models import (
     Alarm,
@@ -25,6 +26,8 @@ from workspaces.models import (
     User,
     Workspace,
 )
+
+__all__ = ["ApiKeyAdmin"]  # its page stands in a module of its own
 
 
 @admin.register(User)

@@ -11,8 +11,11 @@ class WorkspacesConfig(AppConfig):
     name = "workspaces"
 
     def ready(self) -> None:
-        """Register the series that this app owns."""
-        from workspaces import series
+        """Register the series that this app owns, and how OpenAPI names the ways in."""
+        from workspaces import (
+            schema,  # noqa: F401
+            series,
+        )
 
         metrics.register(series.counters)
         metrics.register(series.switches)

@@ -1,6 +1,6 @@
 """What callers of this app can act on."""
 
-from revfirst.errors import Missing, Refused, Unavailable
+from revfirst.errors import Invalid, Missing, Refused, Unavailable
 
 
 class NotAllowed(Refused):
@@ -31,3 +31,27 @@ class NotStopped(Unavailable):
     """It is NOT stopped: somebody holds what has to be changed. Try again, or stop the worker."""
 
     code = "not_stopped"
+
+
+class ApiKeyNotFound(Missing):
+    """There is no such API key, or not in a workspace of yours."""
+
+    code = "api_key_not_found"
+
+
+class BadApiKey(Invalid):
+    """A key needs a name and at least one scope that exists."""
+
+    code = "bad_api_key"
+
+
+class SessionOnly(Refused):
+    """This is for a person who is signed in: no API key gets in here."""
+
+    code = "session_only"
+
+
+class MissingScope(Refused):
+    """The API key was not made for that."""
+
+    code = "missing_scope"

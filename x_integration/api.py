@@ -14,51 +14,83 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from workspaces.actors import Actor
-from workspaces.errors import WorkspaceNotFound
-from workspaces.models import User, Workspace
+from revfirst.api import Input as StrictInput
+from workspaces.api import ApiView, actor_of, person_of, workspace_of
+from workspaces.models import ApiKey, User, Workspace
 from x_integration import services
 from x_integration.client import XClient
 from x_integration.models import XAccount
 
 
-def _workspace(request: Request, workspace_id: UUID) -> tuple[Workspace, User]:
-    """The workspace, if the person belongs to it: somebody else's is simply missing."""
-    user = request.user
-    if not isinstance(user, User):
-        raise WorkspaceNotFound
-    workspace = (
-        Workspace.objects.visible_to(user)
-        .select_related("x_account")
-        .filter(pk=workspace_id)
-        .first()
-    )
-    if workspace is None:
-        raise WorkspaceNotFound
-    return workspace, user
+class StartedShape(serializers.Serializer[Any]):
+    """Where the person's browser goes next, within ten minutes."""
+
+    authorize_url = serializers.CharField()
+    state = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text="Seconds.")
+    scope = serializers.CharField()
 
 
-class Authorize(APIView):
+class ConnectedShape(serializers.Serializer[Any]):
+    """The account that was connected."""
+
+    connected = serializers.BooleanField()
+    account_username = serializers.CharField()
+
+
+class StatusShape(serializers.Serializer[Any]):
+    """How it stands with the account."""
+
+    workspace_id = serializers.UUIDField()
+    connected = serializers.BooleanField()
+    connected_reason = serializers.CharField()
+    access_token_valid = serializers.BooleanField()
+    is_expired = serializers.BooleanField()
+    can_auto_refresh = serializers.BooleanField()
+    has_refresh_token = serializers.BooleanField()
+    token_type = serializers.CharField(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
+    scope = serializers.CharField()
+    has_publish_scope = serializers.BooleanField()
+    publish_ready = serializers.BooleanField()
+    account_user_id = serializers.CharField(allow_null=True)
+    account_username = serializers.CharField(allow_null=True)
+    last_refresh_at = serializers.DateTimeField(allow_null=True)
+    last_refresh_error = serializers.CharField(allow_null=True)
+    updated_at = serializers.DateTimeField(allow_null=True)
+
+
+class RevokedShape(serializers.Serializer[Any]):
+    """Whether X confirmed; here it is revoked in any case."""
+
+    revoked = serializers.BooleanField()
+    confirmed_by_x = serializers.BooleanField()
+
+
+class Authorize(ApiView):
     """Start connecting an account (owner, admin)."""
 
-    class Input(serializers.Serializer[Any]):
+    class AuthorizeInput(StrictInput):
         """Which workspace the account is for."""
 
         workspace_id = serializers.UUIDField()
 
+    @extend_schema(request=AuthorizeInput, responses=StartedShape)
     def post(self, request: Request) -> Response:
         """`authorize_url`, `state`, `expires_in` and `scope`."""
-        given = self.Input(data=request.data)
+        given = self.AuthorizeInput(data=request.data)
         given.is_valid(raise_exception=True)
-        workspace, user = _workspace(request, given.validated_data["workspace_id"])
-        started = services.begin_authorization(workspace, user=user, now=timezone.now())
+        workspace = workspace_of(request, given.validated_data["workspace_id"])
+        started = services.begin_authorization(
+            workspace, user=person_of(request), now=timezone.now()
+        )
         return Response(
             {
                 "authorize_url": started.authorize_url,
@@ -94,14 +126,13 @@ class FailedPage(BaseRenderer):
 
 
 @method_decorator(never_cache, name="dispatch")
-class Callback(APIView):
+class Callback(ApiView):
     """Where X sends the person back; the single-use state says who it is.
 
     A browser, which asks for a page, is led to the account's page or shown what went wrong.
     """
 
     permission_classes = (AllowAny,)
-    metadata_class = None  # nobody needs OPTIONS here
     renderer_classes = (JSONRenderer, FailedPage)
 
     class Input(serializers.Serializer[Any]):
@@ -110,6 +141,7 @@ class Callback(APIView):
         state = serializers.CharField(max_length=500)
         code = serializers.CharField(max_length=2000, required=False, default="")
 
+    @extend_schema(parameters=[Input], responses={(200, "application/json"): ConnectedShape})
     def get(self, request: Request) -> HttpResponseBase:
         """Exchange the code (it lives 30 s) and name the connected account."""
         given = self.Input(data=request.query_params)
@@ -131,24 +163,28 @@ def _to_the_account(request: Request, account: XAccount) -> HttpResponseBase:
 
 
 @method_decorator(never_cache, name="dispatch")
-class Status(APIView):
+class Status(ApiView):
     """Whether the account can publish, and if not, why (member)."""
 
+    scope = ApiKey.Scope.STATUS_READ
+
+    @extend_schema(responses=StatusShape)
     def get(self, request: Request, workspace_id: UUID) -> Response:
         """How it stands with the account, field by field, and no token."""
-        workspace, _ = _workspace(request, workspace_id)
+        workspace = workspace_of(request, workspace_id, "x_account")
         account = getattr(workspace, "x_account", None)
         return Response(account_status(workspace, account, now=timezone.now()))
 
 
-class Revoke(APIView):
+class Revoke(ApiView):
     """Disconnect the account, here and at X (owner, admin)."""
 
+    @extend_schema(request=None, responses=RevokedShape)
     def post(self, request: Request, workspace_id: UUID) -> Response:
         """Whether X confirmed; here it is revoked in any case."""
-        workspace, user = _workspace(request, workspace_id)
+        workspace = workspace_of(request, workspace_id, "x_account")
         confirmed = services.revoke_workspace_x_tokens(
-            workspace, actor=Actor.operator(user, door="api"), now=timezone.now()
+            workspace, actor=actor_of(request), now=timezone.now()
         )
         return Response({"revoked": True, "confirmed_by_x": confirmed})
 

@@ -21,6 +21,14 @@ WORKSPACE = UUID(int=7)
         ("/integrations/x/oauth/callback", "x-callback"),
         (f"/integrations/x/oauth/status/{WORKSPACE}", "x-status"),
         (f"/integrations/x/oauth/revoke/{WORKSPACE}", "x-revoke"),
+        ("/publishing/post", "direct-post"),
+        ("/publishing/reply", "direct-reply"),
+        (f"/publishing/queue/{WORKSPACE}", "queue"),
+        (f"/publishing/queue/{WORKSPACE}/7", "queue-item"),
+        (f"/publishing/queue/{WORKSPACE}/7/reject", "queue-reject"),
+        (f"/publishing/audit/{WORKSPACE}", "audit"),
+        ("/api/schema", "api-schema"),
+        ("/api/docs", "api-docs"),
     ],
 )
 def test_each_route_of_the_design_is_there(path, name):

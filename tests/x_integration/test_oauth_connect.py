@@ -93,7 +93,7 @@ def test_nobody_else_may_begin(client, team, role, status, code):
 
 def test_somebody_who_has_not_logged_in_may_not_begin(client, team):
     answer = start(client, team.pk)
-    assert (answer.status_code, answer.json()["code"]) == (403, "not_authenticated")
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
 
 
 def test_a_workspace_that_is_not_there_is_missing(client, team):

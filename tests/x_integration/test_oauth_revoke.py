@@ -44,7 +44,7 @@ def test_nobody_else_may_revoke(ask, x, role, status):
 
 
 def test_somebody_who_has_not_logged_in_may_not_revoke(client, cafe):
-    assert client.post(f"/integrations/x/oauth/revoke/{cafe.pk}").status_code == 403
+    assert client.post(f"/integrations/x/oauth/revoke/{cafe.pk}").status_code == 401
     assert XAccount.objects.get().revoked_at is None
 
 

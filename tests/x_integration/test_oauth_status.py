@@ -258,7 +258,7 @@ def test_to_a_stranger_the_workspace_is_missing(client, superuser):
 
 def test_somebody_who_has_not_logged_in_sees_nothing(client):
     answer = client.get(f"/integrations/x/oauth/status/{XAccountFactory().workspace_id}")
-    assert answer.status_code == 403
+    assert answer.status_code == 401
 
 
 @pytest.mark.parametrize("word", ["7", "not-a-uuid", "6e3ef5b8"])

@@ -1,6 +1,12 @@
 """Every write to this app's rows."""
 
 from workspaces.services.alarms import end_alarms, raise_alarm
+from workspaces.services.keys import (
+    OPERATORS_SCOPES,
+    create_api_key,
+    live_api_key,
+    revoke_api_key,
+)
 from workspaces.services.people import create_workspace
 from workspaces.services.roles import (
     approvers,
@@ -29,22 +35,26 @@ from workspaces.services.switches import (
 __all__ = [
     "KILL_SWITCH",
     "LOCK_SECONDS_OF_OTHERS",
+    "OPERATORS_SCOPES",
     "SEND_WINDOW_SECONDS",
     "approvers",
     "check_member",
     "check_operator",
     "check_system_operator",
     "contain_workspace",
+    "create_api_key",
     "create_workspace",
     "end_alarms",
     "is_operator",
     "kill_switch",
     "lift_containment",
     "lift_hold",
+    "live_api_key",
     "pause_workspace",
     "place_hold",
     "raise_alarm",
     "resume_workspace",
+    "revoke_api_key",
     "set_kill_switch",
     "wait_until_nothing_begins",
     "write_containment",
