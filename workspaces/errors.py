@@ -31,3 +31,15 @@ class NotStopped(Unavailable):
     """It is NOT stopped: somebody holds what has to be changed. Try again, or stop the worker."""
 
     code = "not_stopped"
+
+
+class Busy(Unavailable):
+    """Nothing was changed: somebody holds what has to be changed. Try again in a moment."""
+
+    code = "busy"
+
+
+class NotAPolicy(Refused):
+    """The workspace cannot have that policy."""
+
+    code = "not_a_policy"

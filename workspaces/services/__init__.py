@@ -2,17 +2,21 @@
 
 from workspaces.services.alarms import end_alarms, raise_alarm
 from workspaces.services.people import create_workspace
+from workspaces.services.policy import change_policy
 from workspaces.services.roles import (
     approvers,
     check_member,
     check_operator,
     check_system_operator,
     is_operator,
+    is_system_operator,
+    role_of,
 )
 from workspaces.services.switches import (
     LOCK_SECONDS_OF_OTHERS,
     SEND_WINDOW_SECONDS,
     contain_workspace,
+    holding_nobody_up,
     kill_switch,
     lift_containment,
     lift_hold,
@@ -28,13 +32,16 @@ __all__ = [
     "LOCK_SECONDS_OF_OTHERS",
     "SEND_WINDOW_SECONDS",
     "approvers",
+    "change_policy",
     "check_member",
     "check_operator",
     "check_system_operator",
     "contain_workspace",
     "create_workspace",
     "end_alarms",
+    "holding_nobody_up",
     "is_operator",
+    "is_system_operator",
     "kill_switch",
     "lift_containment",
     "lift_hold",
@@ -42,6 +49,7 @@ __all__ = [
     "place_hold",
     "raise_alarm",
     "resume_workspace",
+    "role_of",
     "set_kill_switch",
     "wait_until_nothing_begins",
     "write_hold",
