@@ -108,8 +108,8 @@ class WorkspaceAdmin(MembersAdmin):
         pause = partial(
             services.pause_workspace, workspace, reason=_reason(request), **_by(request)
         )
-        done = f"{workspace} is paused: nothing can begin any more."
-        if told(request, pause, done, f"{workspace} was paused before."):
+        done = f"Paused: nothing of {workspace} can begin any more."
+        if told(request, pause, done, "It was paused before."):
             return self._back(workspace)
         return self._page_again(request, workspace, typed_reason=_reason(request))
 
@@ -117,7 +117,7 @@ class WorkspaceAdmin(MembersAdmin):
         """Let the workspace publish again."""
         workspace = self.get_object(request, str(workspace_id))
         resume = partial(services.resume_workspace, workspace, **_by(request))
-        told(request, resume, f"{workspace} may publish again.", f"{workspace} was not paused.")
+        told(request, resume, "It may publish again.", "It was not paused.")
         return self._back(workspace)
 
     def lift_view(self, request: HttpRequest, workspace_id: Any) -> HttpResponse:
@@ -143,7 +143,7 @@ class WorkspaceAdmin(MembersAdmin):
                 reason=reason,
             )
         lift = partial(services.lift_containment, workspace, reason=reason, **_by(request))
-        told(request, lift, "The containment is lifted.", f"{workspace} was not contained.")
+        told(request, lift, "The containment is lifted.", "It was not contained.")
         return self._back(workspace)
 
     def policy_view(self, request: HttpRequest, workspace_id: Any) -> HttpResponse:
