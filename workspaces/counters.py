@@ -11,9 +11,10 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
+from django.db.models import Case, DecimalField, F, Sum, When
 from django.db.models import Count as CountRows
-from django.db.models import F
 from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 
 from workspaces.models import AuditEvent, Counter
 from workspaces.snapshots import one_snapshot
@@ -33,14 +34,17 @@ class Tally:
     """How a counter is read off the audit log: the rows of one type, some of whose data match.
 
     `labels` maps a label to `door`, to a key of the row's data, or to a fixed value (`=approve`).
+    Rows are counted; with `amount`, that number of each row's data is summed, where it has one.
     """
 
     name: str
     type: str
     where: Mapping[str, object] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    amount: str | None = None
 
 
+_A_NUMBER = r"^[0-9]{1,14}(\.[0-9]{1,6})?$"  # what was spoilt sums to nothing, and is a difference
 _tallies: list[Tally] = []
 Numbers = dict[tuple[str, str, str], Decimal]  # (chain, name, labels) → value
 
@@ -126,7 +130,7 @@ def from_audit() -> Numbers:
     for tally in _tallies:
         for row in _grouped(tally):
             labels = {label: _label_value(source, row) for label, source in tally.labels.items()}
-            numbers[row["chain"], tally.name, labels_text(labels)] += Decimal(row["rows"])
+            numbers[row["chain"], tally.name, labels_text(labels)] += Decimal(row["total"])
     return dict(numbers)
 
 
@@ -135,7 +139,17 @@ def _grouped(tally: Tally) -> Any:
     paths = {f"by_{s}": F("door") if s == "door" else KT(f"data__{s}") for s in sources}
     where = {f"data__{key}": value for key, value in tally.where.items()}
     rows = AuditEvent.objects.filter(type=tally.type, **where).annotate(**paths)
-    return rows.values("chain", *paths).annotate(rows=CountRows("id")).order_by()
+    if tally.amount is not None:
+        rows = rows.alias(amount_text=KT(f"data__{tally.amount}"))
+    return rows.values("chain", *paths).annotate(total=_total(tally)).order_by()
+
+
+def _total(tally: Tally) -> Any:
+    """How many rows there are, or the sum of one number of their data: it is text or a number there."""
+    if tally.amount is None:
+        return CountRows("id")
+    number = Cast("amount_text", DecimalField(max_digits=20, decimal_places=6))
+    return Sum(Case(When(amount_text__regex=_A_NUMBER, then=number)), default=Decimal(0))
 
 
 def _label_value(source: str, row: Mapping[str, Any]) -> str:
