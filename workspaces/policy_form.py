@@ -40,7 +40,7 @@ def _field(limit: Limit) -> forms.Field:
     told: dict[str, Any] = {
         "required": False,
         "show_hidden_initial": True,
-        "label": f"{limit.words} ({limit.unit})",
+        "label": f"{limit.words} ({limit.unit})" if limit.unit else limit.words,
         "help_text": _help(limit),
         "min_value": limit.at_least,
         "max_value": limit.at_most,

@@ -21,6 +21,7 @@ from workspaces.models import (
 from workspaces.policy import policy_of
 from workspaces.services import is_operator, is_system_operator, kill_switch
 from workspaces.services.policy import LIMITS
+from workspaces.services.switches import CONTAINED
 
 _KINDS = {"command": "a command on the host", "worker": "the worker", "": "nobody knows whom"}
 _HAPPENED = {
@@ -87,7 +88,7 @@ def workspace_page(workspace: Workspace, user: User, now: datetime) -> dict[str,
     return {
         "state": workspace_state(workspace) if not notes else notes[0],
         "notes": notes,
-        "alarms": Alarm.objects.filter(workspace=workspace, over_at=None).order_by("raised_at"),
+        "alarms": _alarms(workspace),
         "limits": _limits(workspace),
         "four_eyes": workspace.four_eyes,
         "operates": operates,
@@ -110,15 +111,21 @@ def workspace_state(workspace: Workspace) -> Note:
     return Note("good", "may publish", "")
 
 
-def _notes(workspace: Workspace, now: datetime) -> list[Note]:
-    """Whatever keeps the workspace from publishing, what stops everybody first."""
-    notes = []
+def stops_of_everybody(now: datetime) -> list[Note]:
+    """The kill switch and the system holds that stand."""
+    notes, nothing = [], "Nothing is published in any workspace since"
     if switch := kill_switch():
-        told = f"Nothing is published in any workspace since {when(switch.changed_at, now)}: {switch.reason}"
+        told = f"{nothing} {when(switch.changed_at, now)}: {switch.reason}"
         notes.append(Note("bad", "kill switch", told))
     for hold in SystemHold.objects.filter(lifted_at=None).order_by("placed_at"):
-        told = f"Nothing is published in any workspace since {when(hold.placed_at, now)}: {hold.reason}"
+        told = f"{nothing} {when(hold.placed_at, now)}: {hold.reason}"
         notes.append(Note("bad", f"hold: {in_words(hold.kind)}", told))
+    return notes
+
+
+def _notes(workspace: Workspace, now: datetime) -> list[Note]:
+    """Whatever keeps the workspace from publishing, what stops everybody first."""
+    notes = stops_of_everybody(now)
     if workspace.paused_at:
         told = f"Since {when(workspace.paused_at, now)}, by {person(workspace.paused_by)}: {workspace.paused_reason}"
         notes.append(Note("wait", "paused", told))
@@ -126,6 +133,12 @@ def _notes(workspace: Workspace, now: datetime) -> list[Note]:
         told = f"Since {when(workspace.contained_at, now)}: {workspace.contained_reason}"
         notes.append(Note("bad", "contained", told))
     return notes
+
+
+def _alarms(workspace: Workspace) -> list[Note]:
+    """What else somebody has to look at; the containment is told already."""
+    rows = Alarm.objects.filter(workspace=workspace, over_at=None).exclude(kind=CONTAINED)
+    return [Note("bad", in_words(row.kind), row.detail) for row in rows.order_by("raised_at")]
 
 
 def _limits(workspace: Workspace) -> list[dict[str, Any]]:
@@ -162,7 +175,7 @@ def happened(chain: str, which: Q) -> list[dict[str, Any]]:
             "at": event.at,
             "what": _HAPPENED.get(event.type, event.type),
             "by": person(event.actor),
-            "door": event.door,
+            "door": event.door if event.actor.startswith("user:") else "",
             "changes": _changes(event.data) if event.type == "workspace.policy" else "",
         }
         for event in events[:10]

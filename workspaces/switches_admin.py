@@ -114,7 +114,9 @@ class SystemSwitchAdmin(SystemAdmin):
             title="Let everybody publish again?",
             sentences=[
                 f"It is on since {page['since']}, by {page['by']}: {page['switch'].reason}",
-                "What is approved and due in every workspace goes out within a minute.",
+                "A system hold stands too: nothing goes out until it is lifted."
+                if page["holds"]
+                else "What is approved and due in every workspace goes out within a minute.",
                 f"Your reason: {reason}",
             ],
             label="Turn the kill switch off",

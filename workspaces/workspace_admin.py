@@ -18,7 +18,7 @@ from workspaces.actors import Actor
 from workspaces.members_admin import MembersAdmin
 from workspaces.models import Workspace
 from workspaces.policy_form import PolicyForm
-from workspaces.switch_pages import workspace_page, workspace_state
+from workspaces.switch_pages import stops_of_everybody, workspace_page, workspace_state
 
 
 @admin.register(Workspace)
@@ -42,6 +42,15 @@ class WorkspaceAdmin(MembersAdmin):
     def why(self, workspace: Workspace) -> str:
         """The reason of what stops it."""
         return workspace_state(workspace).sentence or "–"
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, below whatever stops everybody."""
+        if request.method == "GET":
+            for note in stops_of_everybody(timezone.now()):
+                messages.warning(request, f"{note.word.capitalize()}: {note.sentence}")
+        return super().changelist_view(request, extra_context)
 
     # --- actions on several ---------------------------------------------------------------------
 

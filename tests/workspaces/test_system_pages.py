@@ -116,6 +116,13 @@ def test_turning_it_off_asks_first_and_then_does_it():
     assert SystemSwitch.objects.get().reason == "put out"
 
 
+def test_the_question_does_not_promise_what_a_hold_keeps_from_happening():
+    held()
+    switch = turned_on()
+    asked = press(log_in(), f"{SWITCH}off/", reason="put out", seen=seen(switch))
+    assert "A system hold stands too: nothing goes out until it is lifted." in asked
+
+
 def test_the_question_has_no_field_in_which_enter_could_answer_it():
     switch = turned_on()
     asked = log_in().post(f"{SWITCH}off/", {"reason": "put out", "seen": seen(switch)})

@@ -140,6 +140,13 @@ def test_what_stops_everybody_is_shown_to_a_member(team):
     assert "hold: no credits" in page
 
 
+def test_the_list_does_not_hide_what_stops_everybody(team):
+    services.place_hold("no_credits", reason="402", actor=Actor.worker(), now=timezone.now())
+    client = log_in(team, "member")
+    page = client.get("/admin/workspaces/workspace/").content.decode()
+    assert "Hold: no credits: Nothing is published in any workspace" in page
+
+
 # --- Who may ------------------------------------------------------------------------------------
 
 

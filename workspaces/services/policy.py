@@ -18,7 +18,10 @@ from workspaces.services.switches import holding_nobody_up
 
 @dataclass(frozen=True)
 class Limit:
-    """What a limit is called, and how far it may go; `setting` names the system's, if it has one."""
+    """What a limit is called, its unit ("" for a plain count), and how far it may go.
+
+    `setting` names the system's, if it has one.
+    """
 
     words: str
     unit: str
@@ -48,11 +51,11 @@ LIMITS: Mapping[str, Limit] = {
         43_200,
         "PUBLISH_AUTHOR_COOLDOWN_MINUTES",
     ),
-    "max_replies_per_hour": Limit("Replies per hour", "replies", 0, 1000, "MAX_REPLIES_PER_HOUR"),
-    "max_replies_per_day": Limit("Replies per day", "replies", 0, 10_000, "MAX_REPLIES_PER_DAY"),
+    "max_replies_per_hour": Limit("Replies per hour", "", 0, 1000, "MAX_REPLIES_PER_HOUR"),
+    "max_replies_per_day": Limit("Replies per day", "", 0, 10_000, "MAX_REPLIES_PER_DAY"),
     "max_consecutive_failures": Limit(
         "Failures in a row that contain the workspace",
-        "failures",
+        "",
         1,
         100,
         "MAX_CONSECUTIVE_PUBLISH_FAILURES",
