@@ -51,6 +51,11 @@ class Cluster:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(timeout=5)
 
+    def kill(self) -> None:
+        """End the whole cluster at once."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+
     def died(self, *, seconds: float = 20) -> bool:
         """Wait for the cluster's sudden end."""
         process = self.process

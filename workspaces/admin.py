@@ -9,25 +9,17 @@ from django.contrib.auth.admin import UserAdmin
 from django.db.models import CharField, F, Q, QuerySet
 from django.db.models.functions import Cast
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 
-from revfirst.admin import ReadOnlyAdmin, ReasonForm, act_on_each
-from workspaces import services
-from workspaces.actors import Actor
+from revfirst.admin import ReadOnlyAdmin
 from workspaces.keys_admin import ApiKeyAdmin
 from workspaces.members_admin import MembersAdmin
-from workspaces.models import (
-    Alarm,
-    AuditChain,
-    AuditEvent,
-    Counter,
-    SystemSwitch,
-    User,
-    Workspace,
-)
+from workspaces.models import Alarm, AuditChain, AuditEvent, Counter, User, Workspace
+from workspaces.switches_admin import SystemHoldAdmin, SystemSwitchAdmin
+from workspaces.workspace_admin import WorkspaceAdmin
 
-__all__ = ["ApiKeyAdmin"]  # its page stands in a module of its own
+# The admin finds them here; their pages stand in modules of their own.
+__all__ = ["ApiKeyAdmin", "SystemHoldAdmin", "SystemSwitchAdmin", "WorkspaceAdmin"]
 
 
 @admin.register(User)
@@ -50,62 +42,6 @@ class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]
 def _is_superuser(request: HttpRequest) -> bool:
     user = request.user
     return user.is_authenticated and user.is_active and user.is_superuser
-
-
-@admin.register(Workspace)
-class WorkspaceAdmin(MembersAdmin):
-    """The person's workspaces; pause and resume."""
-
-    memberships_path = "memberships"
-    list_display = ("slug", "name", "paused_at", "paused_reason", "contained_at")
-    action_form = ReasonForm
-    actions = ("pause", "resume", "lift_containment")
-
-    @admin.action(description="Pause publishing (reason needed)", permissions=["operate"])
-    def pause(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
-        """Stop all of the selected workspaces, then return when nothing can begin any more."""
-        told = {"reason": request.POST.get("reason", ""), **_by(request)}
-        try:
-            act_on_each(
-                request,
-                queryset,
-                "paused",
-                lambda workspace: services.pause_workspace(workspace, wait=False, **told),
-            )
-        finally:
-            services.wait_until_nothing_begins()
-
-    @admin.action(description="Resume publishing", permissions=["operate"])
-    def resume(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
-        """Let the selected workspaces publish again."""
-        act_on_each(
-            request,
-            queryset,
-            "resumed",
-            lambda workspace: services.resume_workspace(workspace, **_by(request)),
-        )
-
-    @admin.action(description="Lift containment", permissions=["operate"])
-    def lift_containment(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
-        """Let contained workspaces publish again."""
-        act_on_each(
-            request,
-            queryset,
-            "lifted",
-            lambda workspace: services.lift_containment(workspace, **_by(request)),
-        )
-
-
-def _by(request: HttpRequest) -> dict[str, Any]:
-    """Who acts, and when."""
-    return {"actor": Actor.operator(request.user, door="admin"), "now": timezone.now()}  # type: ignore[arg-type]
-
-
-@admin.register(SystemSwitch)
-class SystemSwitchAdmin(ReadOnlyAdmin):
-    """The kill switch as it stands; `manage.py kill_switch` turns it."""
-
-    list_display = ("name", "on", "reason", "changed_by", "changed_at")
 
 
 @admin.register(Alarm)

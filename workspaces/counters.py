@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
+from django.db.models import Case, DecimalField, F, Sum, When
 from django.db.models import Count as CountRows
-from django.db.models import DecimalField, F, Sum
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
@@ -33,17 +33,18 @@ class Count:
 class Tally:
     """How a counter is read off the audit log: the rows of one type, some of whose data match.
 
-    `labels` maps a label to `door`, to a key of the row's data, or to a fixed value (`=approve`). Each
-    row counts one, or the number that its data has under `amount`; rows without it count nothing.
+    `labels` maps a label to `door`, to a key of the row's data, or to a fixed value (`=approve`).
+    Rows are counted; with `amount`, that number of each row's data is summed, where it has one.
     """
 
     name: str
     type: str
     where: Mapping[str, object] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    amount: str = ""
+    amount: str | None = None
 
 
+_A_NUMBER = r"^[0-9]{1,14}(\.[0-9]{1,6})?$"  # what was spoilt sums to nothing, and is a difference
 _tallies: list[Tally] = []
 Numbers = dict[tuple[str, str, str], Decimal]  # (chain, name, labels) → value
 
@@ -136,15 +137,19 @@ def from_audit() -> Numbers:
 def _grouped(tally: Tally) -> Any:
     sources = [source for source in tally.labels.values() if not source.startswith("=")]
     paths = {f"by_{s}": F("door") if s == "door" else KT(f"data__{s}") for s in sources}
-    where: dict[str, object] = {f"data__{key}": value for key, value in tally.where.items()}
-    total: Any = CountRows("id")
-    if tally.amount:
-        where[f"data__{tally.amount}__isnull"] = False
-        total = Sum(
-            Cast(KT(f"data__{tally.amount}"), DecimalField(max_digits=20, decimal_places=6))
-        )
+    where = {f"data__{key}": value for key, value in tally.where.items()}
     rows = AuditEvent.objects.filter(type=tally.type, **where).annotate(**paths)
-    return rows.values("chain", *paths).annotate(total=total).order_by()
+    if tally.amount is not None:
+        rows = rows.alias(amount_text=KT(f"data__{tally.amount}"))
+    return rows.values("chain", *paths).annotate(total=_total(tally)).order_by()
+
+
+def _total(tally: Tally) -> Any:
+    """How many rows there are, or the sum of one number of their data: it is text or a number there."""
+    if tally.amount is None:
+        return CountRows("id")
+    number = Cast("amount_text", DecimalField(max_digits=20, decimal_places=6))
+    return Sum(Case(When(amount_text__regex=_A_NUMBER, then=number)), default=Decimal(0))
 
 
 def _label_value(source: str, row: Mapping[str, Any]) -> str:

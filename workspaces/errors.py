@@ -55,3 +55,15 @@ class MissingScope(Refused):
     """The API key was not made for that."""
 
     code = "missing_scope"
+
+
+class Busy(Unavailable):
+    """Nothing was changed: somebody holds what has to be changed. Try again in a moment."""
+
+    code = "busy"
+
+
+class NotAPolicy(Invalid):
+    """The workspace cannot have that policy."""
+
+    code = "not_a_policy"

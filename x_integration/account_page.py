@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
+from revfirst.words import Note, in_words, when
 from workspaces.models import AuditEvent, Membership, User, Workspace
 from workspaces.services import is_operator
 from x_integration import services
 from x_integration.models import XAccount
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something to know about a connection: how bad in colour and word, and a sentence."""
-
-    tone: str  # good, wait, bad or quiet
-    word: str
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -192,14 +184,14 @@ def _last_error(account: XAccount, now: datetime) -> str:
 
 def _facts(account: XAccount, now: datetime) -> list[tuple[str, str]]:
     """Instants and numbers, each with its name."""
-    facts = [("Workspace", str(account.workspace)), ("Connected", _when(account.connected_at, now))]
+    facts = [("Workspace", str(account.workspace)), ("Connected", when(account.connected_at, now))]
     if account.revoked_at:
-        return [*facts, ("Disconnected", _when(account.revoked_at, now))]
+        return [*facts, ("Disconnected", when(account.revoked_at, now))]
     return [
         *facts,
-        ("Token expires", _when(account.expires_at, now)),
+        ("Token expires", when(account.expires_at, now)),
         ("Renewed by itself", _renewal(account, now)),
-        ("Last renewal", _when(account.last_refresh_at, now)),
+        ("Last renewal", when(account.last_refresh_at, now)),
         ("Token version", str(account.token_version)),
     ]
 
@@ -210,7 +202,7 @@ def _renewal(account: XAccount, now: datetime) -> str:
         return "no"
     known = [at for at in (services.renew_at(account), account.refresh_not_before) if at]
     due = max(known, default=now)
-    return "within a minute" if due <= now else f"from {_when(due, now)}"
+    return "within a minute" if due <= now else f"from {when(due, now)}"
 
 
 def _scopes(account: XAccount) -> list[tuple[str, bool]]:
@@ -238,31 +230,3 @@ def _outcome(data: dict[str, Any]) -> str:
     """What came of it, as far as the audit row says."""
     told = [data.get("outcome") or data.get("reason"), data.get("code")]
     return ": ".join(in_words(str(word)) for word in told if word) or "done"
-
-
-def in_words(code: str) -> str:
-    return code.replace("_", " ")
-
-
-def _when(instant: datetime | None, now: datetime) -> str:
-    """The instant in UTC and its distance, or that it is not known."""
-    if instant is None:
-        return "–"
-    return f"{instant:%Y-%m-%d %H:%M} UTC, {distance(instant, now)}"
-
-
-def distance(instant: datetime, now: datetime) -> str:
-    """`in 1 h 12 min` or `3 min ago`."""
-    span = _span(abs(instant - now))
-    return f"in {span}" if instant > now else f"{span} ago"
-
-
-def _span(span: timedelta) -> str:
-    minutes = int(span.total_seconds()) // 60
-    if minutes < 1:
-        return "less than a minute"
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes // (24 * 60)} days"

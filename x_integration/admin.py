@@ -4,37 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern
 from django.utils import timezone
-from django.utils.html import format_html
-from django.views.decorators.http import require_http_methods
 
+from revfirst.admin import badge
 from revfirst.errors import RevFirstError
+from revfirst.words import distance, in_words
 from workspaces.actors import Actor
 from workspaces.members_admin import MembersAdmin
 from workspaces.models import User, Workspace
 from workspaces.services import check_operator, is_operator
 from x_integration import services
-from x_integration.account_page import (
-    Note,
-    account_page,
-    distance,
-    in_words,
-    meaning_of,
-    unconnected,
-)
+from x_integration.account_page import account_page, meaning_of, unconnected
 from x_integration.models import SourcePost, XAccount
 
 LIST, ACCOUNT = "admin:x_integration_xaccount_changelist", "admin:x_integration_xaccount_change"
@@ -104,7 +96,7 @@ class XAccountAdmin(MembersAdmin):
     @admin.display(description="connection")
     def reason(self, account: XAccount) -> str:
         """The status in one word."""
-        return _badge(meaning_of(account.connected_reason(timezone.now())))
+        return badge(meaning_of(account.connected_reason(timezone.now())))
 
     @admin.display(description="publishing")
     def publish(self, account: XAccount) -> str:
@@ -150,27 +142,14 @@ class XAccountAdmin(MembersAdmin):
         """The buttons' addresses in front of the stock ones, the last of which takes any path."""
         renew, lift = partial(self.press, act=_renew), partial(self.press, act=_lift_hold)
         return [
-            self._button("connect/<uuid:workspace_id>/", "connect", self.connect_view),
-            self._button("<int:account_id>/renew/", "renew", renew),
-            self._button("<int:account_id>/lift-hold/", "lift_hold", lift),
-            self._button(
+            self.button("connect/<uuid:workspace_id>/", "connect", self.connect_view),
+            self.button("<int:account_id>/renew/", "renew", renew),
+            self.button("<int:account_id>/lift-hold/", "lift_hold", lift),
+            self.button(
                 "<int:account_id>/disconnect/", "disconnect", self.disconnect_view, "GET", "HEAD"
             ),
             *super().get_urls(),
         ]
-
-    def _button(self, route: str, name: str, view: Callable[..., Any], *also: str) -> URLPattern:
-        """A POST-only address. Whoever must log in first comes to the list: this cannot be opened."""
-        guarded: Callable[..., HttpResponseBase] = self.admin_site.admin_view(view)
-
-        @require_http_methods(["POST", *also])
-        @wraps(view)
-        def enter(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
-            if not self.admin_site.has_permission(request):
-                return redirect_to_login(reverse(LIST))
-            return guarded(request, **kwargs)
-
-        return path(route, enter, name=f"x_integration_xaccount_{name}")
 
     # --- what the buttons do --------------------------------------------------------------------
 
@@ -261,7 +240,3 @@ def _disconnect(account: XAccount, actor: Actor, now: datetime) -> Said:
         f"{account} is disconnected here, but X did not confirm it: on X, remove the app under "
         "Settings, Security and account access, Apps and sessions, Connected apps."
     )
-
-
-def _badge(note: Note) -> str:
-    return format_html('<span class="state tone-{}">{}</span>', note.tone, note.word)

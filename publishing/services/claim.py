@@ -24,6 +24,7 @@ from workspaces.services import LOCK_SECONDS_OF_OTHERS
 from x_integration.models import XAccount
 
 ASK_AGAIN = timedelta(seconds=60)
+_LOCK_SECONDS = 0.6  # each of account, item and chain, while a pause may wait for the workspace
 
 
 def claim_item(item_id: int, *, actor: Actor, now: datetime) -> PublishAttempt | None:
@@ -58,6 +59,7 @@ def _locked_case(item_id: int, now: datetime) -> Case | None:
     workspace = owners.select_for_update(no_key=True, of=("self",)).first()
     if workspace is None:
         return None
+    wait_for_locks_at_most(_LOCK_SECONDS)
     account = locked_account(workspace)
     due = QueueItem.objects.due(now).select_for_update(no_key=True, of=("self",))
     item = due.select_related("source_post").filter(pk=item_id).first()

@@ -14,8 +14,8 @@ from django.utils import timezone
 from django_q.models import Failure, Schedule, Success
 
 from control.models import Heartbeat
-from publishing.models import Approval, QueueItem
-from publishing.services import approve_item
+from publishing.models import Approval, OptOut, QueueItem
+from publishing.services import approve_item, opt_out_author
 from revfirst.admin import ReadOnlyAdmin
 from tests.factories import (
     MembershipFactory,
@@ -28,15 +28,29 @@ from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.members_admin import MembersAdmin
-from workspaces.models import Alarm, ApiKey, AuditEvent, Counter, SystemSwitch, Workspace
-from workspaces.services import create_api_key, raise_alarm, set_kill_switch, switches
+from workspaces.models import (
+    Alarm,
+    ApiKey,
+    AuditEvent,
+    Counter,
+    SystemHold,
+    SystemSwitch,
+    Workspace,
+)
+from workspaces.services import (
+    create_api_key,
+    place_hold,
+    raise_alarm,
+    set_kill_switch,
+    switches,
+)
 from x_integration.models import SourcePost, XAccount
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # Models whose rows belong to a workspace, and those that belong to nobody.
-SCOPED = [Workspace, Alarm, ApiKey, AuditEvent, XAccount, SourcePost, QueueItem, Approval]
-SYSTEM = [Counter, SystemSwitch, Heartbeat, Schedule, Success, Failure]
+SCOPED = [Workspace, Alarm, ApiKey, AuditEvent, XAccount, SourcePost, QueueItem, Approval, OptOut]
+SYSTEM = [Counter, SystemHold, SystemSwitch, Heartbeat, Schedule, Success, Failure]
 
 
 def page(model, name: str, *args: object) -> str:
@@ -54,6 +68,7 @@ def furnished(slug: str) -> Workspace:
     actor = Actor.operator(owner, door="admin")
     approve_item(item.pk, version=1, actor=actor, now=timezone.now())
     create_api_key(workspace, name=slug, scopes=["queue:read"], actor=actor, now=timezone.now())
+    opt_out_author(item.source_post, actor=Actor.worker(), now=timezone.now())
     return workspace
 
 
@@ -71,6 +86,7 @@ def system_rows() -> None:
     """A row of every kind that belongs to no workspace."""
     now = timezone.now()
     set_kill_switch(False, reason="a drill", actor=Actor.command(), now=now)
+    place_hold("no_credits", reason="402", actor=Actor.worker(), now=now)
     with transaction.atomic():
         audit.record(
             "x", subject="system", actor=Actor.worker(), now=now, counts=[Count("applause_total")]
@@ -290,7 +306,7 @@ def test_an_operator_pauses_and_resumes_the_workspace(enter, act, cafe):
 def test_an_operator_lifts_containment(enter, act, cafe):
     now = timezone.now()
     switches.contain_workspace(cafe, reason="failures", actor=Actor.worker(), now=now)
-    act(enter(cafe), "lift_containment", cafe)
+    assert act(enter(cafe), "lift_containment", cafe, reason="mended") == ["1 lifted."]
     cafe.refresh_from_db()
     assert cafe.contained_at is None
 

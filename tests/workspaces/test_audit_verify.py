@@ -1,18 +1,20 @@
 """`audit_verify` finds whatever somebody with the database in hand did to the log, and names the row."""
 
 import io
+import re
 import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.core.management.base import OutputWrapper
 from django.db import connection, transaction
 
 from tests.environments import on_our_servers
 from tests.factories import WorkspaceFactory
 from tests.worlds import manage
-from workspaces import audit, counters
+from workspaces import audit, counters, progress
 from workspaces.actors import Actor
 from workspaces.audit import GENESIS
 from workspaces.counters import Count
@@ -233,7 +235,9 @@ def test_a_head_kept_elsewhere_is_still_found_when_the_chain_has_grown(chain):
     assert verify(*kept) == ""
 
 
-@pytest.mark.parametrize("expected", ["", "5", "5:", ":", "five:abc", "-1:abc", "9" * 30 + ":abc"])
+@pytest.mark.parametrize(
+    "expected", ["", "5", "a:b:5:c", "5:", ":", "five:abc", "-1:abc", "9" * 30 + ":abc"]
+)
 def test_an_expectation_that_is_no_head_is_not_met(chain, expected):
     assert verify(expected) != ""
 
@@ -270,6 +274,39 @@ def test_the_process_exits_0_and_prints_the_heads_to_keep(chain, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{chain}  head {head_of(chain)}\n" in done.stdout
     assert done.stdout.endswith("The audit log is whole.\n")
+
+
+def test_it_says_which_chain_holds_the_head(chain, capsys):
+    for kept in (head_of(chain), f"{chain}:{head_of(chain)}"):
+        call_command("audit_verify", expect=[kept])
+        assert f"{chain}  holds {kept}\n" in capsys.readouterr().out
+
+
+def test_a_head_that_names_its_chain_is_looked_for_there_alone(chain):
+    kept = f"system:{head_of(chain)}"
+    assert verify(kept) == f"no chain holds {kept}: it was rewritten or cut short\n"
+
+
+def test_progress_is_told_on_standard_error_where_it_is_asked_for(chain, tmp_path):
+    done = manage("audit_verify", "--progress", env=on_our_servers(tmp_path))
+    assert re.fullmatch(r"7 of 7 rows, 100 %, [\d,]+ rows/s\n", done.stderr)
+    assert done.stdout.endswith("The audit log is whole.\n")
+
+
+def test_a_terminal_sees_the_progress_in_one_line_that_is_written_over(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen, ticks = Terminal(), iter([0.0, 0.1, 1.0, 2.0])
+    monkeypatch.setattr(progress, "monotonic", lambda: next(ticks))
+    tell = progress.shown_on(OutputWrapper(screen), always=False)
+    assert tell
+    for read in (2000, 4000, 8000):
+        tell(read, 8000)
+    assert screen.getvalue() == (
+        "\r4,000 of 8,000 rows, 50 %, 4,000 rows/s  \r8,000 of 8,000 rows, 100 %, 4,000 rows/s  \n"
+    )
 
 
 @pytest.mark.slow

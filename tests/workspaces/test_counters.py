@@ -1,5 +1,7 @@
 """Counters: what the services counted, and what the audit log says independently."""
 
+import ast
+import re
 from decimal import Decimal
 from functools import partial
 from threading import Event, Thread
@@ -10,12 +12,14 @@ from django.utils import timezone
 
 from tests.concurrency import run_together
 from tests.factories import WorkspaceFactory
+from tests.worlds import ROOT
 from workspaces import audit, counters
 from workspaces.actors import Actor
-from workspaces.counters import Count, labels_of, labels_text
+from workspaces.counters import Count, Tally, labels_of, labels_text
 from workspaces.models import AuditEvent, Counter
 
 ZERO, ONE = Decimal(0), Decimal(1)
+APPS = ("revfirst", "workspaces", "x_integration", "publishing", "control")
 
 
 @pytest.fixture
@@ -204,6 +208,104 @@ def test_a_difference_is_told_in_words(workspace):
     assert str(difference) == (
         f"publish_errors_total{{code=b}} of {workspace.pk}: counter 30, audit 1"
     )
+
+
+# --- Sums ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spend(monkeypatch):
+    """A counter of money, known for one test."""
+    monkeypatch.setattr(counters, "_tallies", [])
+    counters.register(
+        Tally("x_spend_usd_total", "x.spend", labels={"kind": "kind"}, amount="usd"),
+        Tally("reads_total", "x.spend", where={"kind": "read"}),
+    )
+
+    def record_spend(workspace, usd: object, kind: str = "post", counted: str = "") -> None:
+        amount = Decimal(counted or str(usd))
+        counts = [Count("x_spend_usd_total", {"kind": kind}, amount)]
+        if kind == "read":
+            counts.append(Count("reads_total"))
+        record(workspace, "x.spend", *counts, usd=usd, kind=kind)
+
+    return record_spend
+
+
+def test_a_sum_is_read_off_the_audit_log_and_equals_the_counter(workspace, spend):
+    for usd in ("0.015", "0.000001", "12", "0.2"):
+        spend(workspace, usd)
+    spend(workspace, "0.005", kind="read")
+    spend(None, "1.5")
+    assert differences() == []
+    assert counters.from_audit()[str(workspace.pk), "x_spend_usd_total", "kind=post"] == Decimal(
+        "12.215001"
+    )
+
+
+def test_a_sum_that_differs_is_found_with_both_numbers(workspace, spend):
+    spend(workspace, "0.015", counted="0.010")
+    assert differences() == [("x_spend_usd_total", "kind=post", Decimal("0.010"), Decimal("0.015"))]
+
+
+def test_a_number_in_place_of_text_is_summed_too(workspace, spend):
+    spend(workspace, 3)
+    assert differences() == []
+
+
+@pytest.mark.parametrize("usd", ["", "much", "1e9", "-1", "NaN", None, [], "9" * 40, "1.0000001"])
+def test_what_is_no_amount_sums_to_nothing_and_is_a_difference(workspace, spend, usd):
+    spend(workspace, usd, counted="2")
+    assert differences() == [("x_spend_usd_total", "kind=post", 2, ZERO)]
+
+
+def test_a_row_without_the_amount_sums_to_nothing(workspace, spend):
+    record(workspace, "x.spend", kind="post")
+    assert differences() == []
+
+
+# --- Who counts ---------------------------------------------------------------------------------
+
+
+def callers(name: str, *, module: str = "") -> list[str]:
+    """The functions of our code that call `name`, or `module.name`, as the source has it."""
+    found = []
+    for path in sorted(path for app in APPS for path in (ROOT / app).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
+                names = [ast.unparse(call.func) for call in calls]
+                where = f"{path.relative_to(ROOT)}:{node.name}"
+                found += [where for called in names if called == f"{module}.{name}".lstrip(".")]
+    return found
+
+
+def test_counters_change_only_beside_an_audit_row():
+    assert callers("add", module="counters") == ["workspaces/audit.py:record"]
+    imported = [
+        str(path.relative_to(ROOT))
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        if re.search(r"from workspaces\.counters import .*\badd\b", path.read_text())
+    ]
+    assert imported == []
+
+
+def test_no_code_but_the_counters_own_writes_their_rows():
+    writes = re.compile(
+        r"Counter\.objects\S*\.(create|update|get_or_create|update_or_create|bulk_)"
+    )
+    writers = [
+        str(path.relative_to(ROOT))
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        if writes.search(path.read_text()) or "INTO workspaces_counter" in path.read_text()
+    ]
+    assert writers == ["workspaces/counters.py"]
+
+
+def test_a_published_reply_is_counted_in_one_place():
+    assert len(callers("record_replies_published")) == 1
 
 
 def test_work_that_goes_on_meanwhile_is_no_difference(workspace):

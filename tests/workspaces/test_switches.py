@@ -1,5 +1,7 @@
 """What stops publishing: who may, with which reason, how long the answer takes, and what is kept."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event, Thread
@@ -9,13 +11,20 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.db import IntegrityError, connection, transaction
 
-from revfirst.wait import wait_until
+from revfirst.wait import wait_out, wait_until
 from tests.concurrency import run_together
 from tests.factories import MembershipFactory, UserFactory, WorkspaceFactory
-from workspaces import services
+from workspaces import audit, services
 from workspaces.actors import Actor
-from workspaces.errors import NotAllowed, NotAudited, NotStopped, ReasonNeeded, WorkspaceNotFound
-from workspaces.models import AuditChain, AuditEvent, SystemHold, SystemSwitch, Workspace
+from workspaces.errors import (
+    Busy,
+    NotAllowed,
+    NotAudited,
+    NotStopped,
+    ReasonNeeded,
+    WorkspaceNotFound,
+)
+from workspaces.models import Alarm, AuditChain, AuditEvent, SystemHold, SystemSwitch, Workspace
 from workspaces.services import switches
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -293,6 +302,125 @@ def test_a_pause_keeps_since_when_and_why_and_a_second_one_does_not_move_it(work
     assert (workspace.paused_at, workspace.paused_reason) == (NOON, "a holiday")
 
 
+def test_a_pause_keeps_by_whom_until_it_is_over(workspace):
+    actor = person("owner", workspace)
+    pause(workspace, actor)
+    workspace.refresh_from_db()
+    assert workspace.paused_by == str(actor)
+    services.resume_workspace(workspace, actor=HOST, now=LATER)
+    workspace.refresh_from_db()
+    assert workspace.paused_by == ""
+
+
+def test_a_containment_raises_an_alarm_that_is_over_when_it_is_lifted(workspace):
+    services.contain_workspace(workspace, reason="x" * 300, actor=Actor.worker(), now=NOON)
+    assert Alarm.objects.get().over_at is None
+    services.lift_containment(workspace, reason="mended", actor=HOST, now=LATER)
+    assert Alarm.objects.get().over_at == LATER
+
+
+def test_lifting_a_containment_keeps_when_and_the_log_keeps_why(workspace, caplog):
+    services.contain_workspace(workspace, reason="failures", actor=Actor.worker(), now=NOON)
+    with caplog.at_level("INFO"):
+        services.lift_containment(workspace, reason="mended", actor=HOST, now=LATER)
+    workspace.refresh_from_db()
+    assert (workspace.containment_lifted_at, workspace.contained_reason) == (LATER, "")
+    (line,) = [line for line in caplog.records if line.msg == "containment_lifted"]
+    assert vars(line).items() >= {"by": "command", "reason": "mended"}.items()
+
+
+@pytest.mark.parametrize("reason", BAD_REASONS)
+def test_lifting_a_containment_with_a_reason_asks_for_one_that_fits(workspace, reason):
+    services.contain_workspace(workspace, reason="failures", actor=Actor.worker(), now=NOON)
+    with pytest.raises(ReasonNeeded):
+        services.lift_containment(workspace, reason=reason, actor=HOST, now=LATER)
+    workspace.refresh_from_db()
+    assert workspace.contained_at == NOON
+
+
+@pytest.mark.parametrize("door", ["admin", "telegram", "api"])
+def test_every_door_can_stop_without_waiting(workspace, door):
+    owner, user = person("owner", workspace).user, system_operator().user
+    assert owner
+    assert user
+    begun = monotonic()
+    assert pause(workspace, Actor.operator(owner, door=door), wait=False)
+    turn(True, Actor.operator(user, door=door), wait=False)
+    assert monotonic() - begun < switches.SEND_WINDOW_SECONDS
+    assert set(AuditEvent.objects.values_list("door", flat=True)) == {door}
+
+
+# --- A claim that goes on meanwhile -------------------------------------------------------------
+
+
+@contextmanager
+def a_claim_in_progress(workspace, *, for_seconds: float) -> Iterator[list[float]]:
+    """Somebody holds the workspace's row as a claim does, and for so long; when it let go."""
+    held, let_go = Event(), []
+
+    def claim() -> None:
+        with transaction.atomic():
+            Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+            held.set()
+            wait_out(for_seconds)
+            audit.record("item.claim", workspace=workspace, subject="i", actor=HOST, now=NOON)
+            let_go.append(monotonic())
+        connection.close()
+
+    holder = Thread(target=claim)
+    holder.start()
+    try:
+        assert held.wait(10)
+        yield let_go
+    finally:
+        holder.join()
+
+
+def test_a_pause_waits_for_the_claim_that_goes_on_and_then_for_its_window(workspace):
+    with a_claim_in_progress(workspace, for_seconds=0.5) as let_go:
+        assert pause(workspace, wait=True)
+        assert monotonic() - let_go[0] > switches.SEND_WINDOW_SECONDS
+    assert audited() == ["item.claim", "workspace.pause"]
+
+
+def test_the_kill_switch_waits_for_no_claim_but_for_the_window_of_each(workspace):
+    with a_claim_in_progress(workspace, for_seconds=1) as let_go:
+        turn(True, wait=False)
+        assert let_go == []
+
+
+def test_a_pause_gets_its_turn_before_a_claim_that_holds_on_for_as_long_as_it_may(workspace):
+    longest = switches.LOCK_SECONDS_OF_OTHERS
+    with a_claim_in_progress(workspace, for_seconds=longest):
+        assert pause(workspace)
+
+
+def test_who_lets_go_never_holds_a_stop_up(monkeypatch, workspace):
+    """A resume that waits for the audit log gives the row up before the pause gives up."""
+    monkeypatch.setattr(switches, "LOCK_SECONDS_OF_OTHERS", 0.3)
+    pause(workspace)
+    held, enough = Event(), Event()
+
+    def hold_the_head() -> None:
+        with transaction.atomic():
+            AuditChain.objects.select_for_update().get(name=str(workspace.pk))
+            held.set()
+            enough.wait(20)
+        connection.close()
+
+    holder = Thread(target=hold_the_head)
+    holder.start()
+    try:
+        assert held.wait(10)
+        with pytest.raises(Busy):
+            services.resume_workspace(workspace, actor=HOST, now=LATER)
+    finally:
+        enough.set()
+        holder.join()
+    workspace.refresh_from_db()
+    assert workspace.paused_at == NOON
+
+
 def test_resuming_clears_the_pause_and_nothing_else(workspace):
     pause(workspace)
     services.contain_workspace(workspace, reason="failures", actor=HOST, now=NOON)
@@ -340,7 +468,7 @@ def lift(kind: str = "usage_cap", actor: Actor = HOST, reason: str = "paid") -> 
 
 def test_a_hold_stands_once_per_kind_and_is_audited_once():
     assert [hold(), hold(), hold("burst_of_401")] == [True, False, True]
-    assert SystemHold.objects.filter(lifted_at=None).count() == 2
+    assert SystemHold.objects.filter(lifted_at=None, placed_by="worker").count() == 2
     assert audited() == ["hold.place", "hold.place"]
 
 

@@ -8,18 +8,22 @@ from workspaces.services.keys import (
     revoke_api_key,
 )
 from workspaces.services.people import create_workspace
+from workspaces.services.policy import change_policy
 from workspaces.services.roles import (
     approvers,
     check_member,
     check_operator,
     check_system_operator,
     is_operator,
+    is_system_operator,
+    role_of,
 )
 from workspaces.services.switches import (
     KILL_SWITCH,
     LOCK_SECONDS_OF_OTHERS,
     SEND_WINDOW_SECONDS,
     contain_workspace,
+    holding_nobody_up,
     kill_switch,
     lift_containment,
     lift_hold,
@@ -38,6 +42,7 @@ __all__ = [
     "OPERATORS_SCOPES",
     "SEND_WINDOW_SECONDS",
     "approvers",
+    "change_policy",
     "check_member",
     "check_operator",
     "check_system_operator",
@@ -45,7 +50,9 @@ __all__ = [
     "create_api_key",
     "create_workspace",
     "end_alarms",
+    "holding_nobody_up",
     "is_operator",
+    "is_system_operator",
     "kill_switch",
     "lift_containment",
     "lift_hold",
@@ -55,6 +62,7 @@ __all__ = [
     "raise_alarm",
     "resume_workspace",
     "revoke_api_key",
+    "role_of",
     "set_kill_switch",
     "wait_until_nothing_begins",
     "write_containment",

@@ -1,5 +1,7 @@
 """Who may do what: read from the membership at every decision."""
 
+from django.contrib.auth.models import AnonymousUser
+
 from workspaces.errors import NotAllowed, WorkspaceNotFound
 from workspaces.models import Membership, User, Workspace
 
@@ -30,9 +32,14 @@ def check_operator(user: User, workspace: Workspace) -> None:
         raise NotAllowed("Only an owner or admin of the workspace may do that.")
 
 
+def is_system_operator(user: User | AnonymousUser) -> bool:
+    """Whether `user` is active and holds the permission that stops and starts everybody."""
+    return user.is_active and user.has_perm("workspaces.system_operator")
+
+
 def check_system_operator(user: User) -> None:
-    """Raise NotAllowed unless `user` holds the permission that stops and starts everybody."""
-    if not (user.is_active and user.has_perm("workspaces.system_operator")):
+    """Raise NotAllowed unless `user` is a system operator."""
+    if not is_system_operator(user):
         raise NotAllowed("Only a system operator may do that.")
 
 

@@ -9,16 +9,18 @@ must not keep anybody publishing. That is said aloud (NotAudited), never passed 
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, OperationalError, transaction
+from psycopg.errors import LockNotAvailable
 
 from revfirst.db import wait_for_locks_at_most
 from revfirst.wait import wait_out
 from workspaces import audit, reasons
 from workspaces.actors import Actor
-from workspaces.errors import NotAudited, NotStopped
+from workspaces.errors import Busy, NotAudited, NotStopped
 from workspaces.models import SystemHold, SystemSwitch, Workspace
 from workspaces.services.alarms import end_alarms, raise_alarm
 from workspaces.services.roles import check_operator, check_system_operator
@@ -43,7 +45,8 @@ def set_kill_switch(
     """Stop, or let go again, every publication of every workspace.
 
     Turning it on returns when no request can begin any more; `wait=False` is for a door that
-    answers later. Raises NotAllowed or ReasonNeeded, and NotAudited where it is on all the same.
+    answers later. Raises NotAllowed or ReasonNeeded; turning it on also NotAudited where it is on
+    all the same, turning it off Busy.
     """
     fields = {"on": on, "reason": reasons.checked(reason), "changed_by": str(actor)}
     if actor.user:
@@ -59,12 +62,24 @@ def set_kill_switch(
         audit.record(f"kill_switch.{'on' if on else 'off'}", subject="system", actor=actor, now=now)
 
     if not on:
-        with transaction.atomic(durable=True):
-            wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)  # it must not hold a stop up
+        with holding_nobody_up():
             turn()
             record()
         return
     _stop(turn, record, wait=wait)
+
+
+@contextmanager
+def holding_nobody_up() -> Iterator[None]:
+    """A transaction on rows that a stop needs too: it gives up, with Busy, before a stop would."""
+    try:
+        with transaction.atomic(durable=True):
+            wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
+            yield
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise Busy from None
+        raise
 
 
 def _stop(stop: Callable[[], bool], record: Callable[[], None], *, wait: bool) -> bool:
@@ -109,7 +124,11 @@ def pause_workspace(
 
     Raises NotAllowed or ReasonNeeded, and NotAudited where it is paused all the same.
     """
-    fields = {"paused_at": now, "paused_reason": reasons.checked(reason)}
+    fields = {
+        "paused_at": now,
+        "paused_by": str(actor),
+        "paused_reason": reasons.checked(reason),
+    }
     if actor.user:
         check_operator(actor.user, workspace)
     rows = Workspace.objects.filter(pk=workspace.pk, paused_at=None)
@@ -123,8 +142,8 @@ def pause_workspace(
 
 
 def resume_workspace(workspace: Workspace, *, actor: Actor, now: datetime) -> bool:
-    """Let a paused workspace publish again; says whether it changed. Raises NotAllowed."""
-    fields = {"paused_at": None, "paused_reason": ""}
+    """Let a paused workspace publish again; says whether it changed. Raises NotAllowed or Busy."""
+    fields = {"paused_at": None, "paused_by": "", "paused_reason": ""}
     return _change(workspace, "resume", {"paused_at__isnull": False}, fields, actor=actor, now=now)
 
 
@@ -139,7 +158,7 @@ def contain_workspace(workspace: Workspace, *, reason: str, actor: Actor, now: d
 def write_containment(workspace: Workspace, *, reason: str, actor: Actor, now: datetime) -> bool:
     """As `contain_workspace`, in the caller's transaction."""
     row = Workspace.objects.filter(pk=workspace.pk, contained_at=None)
-    changed = row.update(contained_at=now, contained_reason=reason[:200])
+    changed = row.update(contained_at=now, contained_reason=reason[: reasons.LONGEST])
     if changed:
         raise_alarm(CONTAINED, detail=reason, workspace=workspace, now=now)
         audit.record(
@@ -148,11 +167,28 @@ def write_containment(workspace: Workspace, *, reason: str, actor: Actor, now: d
     return bool(changed)
 
 
-def lift_containment(workspace: Workspace, *, actor: Actor, now: datetime) -> bool:
-    """Let a contained workspace publish again; says whether it changed. Raises NotAllowed."""
-    fields = {"contained_at": None, "contained_reason": "", "containment_lifted_at": now}
-    where = {"contained_at__isnull": False}
-    return _change(workspace, "lift_containment", where, fields, actor=actor, now=now)
+def lift_containment(
+    workspace: Workspace, *, actor: Actor, now: datetime, reason: str | None = None
+) -> bool:
+    """Let a contained workspace publish again; says whether it changed.
+
+    What failed before `now` counts no more. Doors ask for a reason, which the process's log keeps:
+    the audit log holds no free text. Raises NotAllowed or Busy, and ReasonNeeded for a bad one.
+    """
+    kept = None if reason is None else reasons.checked(reason)
+    lifted = _change(
+        workspace,
+        "lift_containment",
+        {"contained_at__isnull": False},
+        {"contained_at": None, "contained_reason": "", "containment_lifted_at": now},
+        actor=actor,
+        now=now,
+        alarms=lambda: end_alarms(CONTAINED, workspace=workspace, now=now),
+    )
+    if lifted:
+        told = {"workspace": workspace.slug, "by": str(actor), "reason": kept}
+        logger.info("containment_lifted", extra=told)
+    return lifted
 
 
 def place_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
@@ -164,7 +200,9 @@ def place_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
 def write_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
     """As `place_hold`, in the caller's transaction."""
     _, made = SystemHold.objects.get_or_create(
-        kind=kind, lifted_at=None, defaults={"reason": reason, "placed_at": now}
+        kind=kind,
+        lifted_at=None,
+        defaults={"reason": reason, "placed_at": now, "placed_by": str(actor)},
     )
     if made:
         raise_alarm(kind, detail=reason, now=now)
@@ -173,11 +211,14 @@ def write_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
 
 
 def lift_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
-    """Lift the hold of that kind; says whether there was one. Raises NotAllowed, ReasonNeeded."""
+    """Lift the hold of that kind; says whether there was one.
+
+    Raises NotAllowed, ReasonNeeded or Busy.
+    """
     kept = reasons.checked(reason)
     if actor.user:
         check_system_operator(actor.user)
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         lifted = SystemHold.objects.filter(kind=kind, lifted_at=None).update(
             lifted_at=now, lifted_by=str(actor), lifted_reason=kept
         )
@@ -195,15 +236,15 @@ def _change(
     *,
     actor: Actor,
     now: datetime,
+    alarms: Callable[[], object] = lambda: None,
 ) -> bool:
     if actor.user:
         check_operator(actor.user, workspace)
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         changed = Workspace.objects.filter(pk=workspace.pk, **where).update(**fields)
         if changed:
+            alarms()
             audit.record(
                 f"workspace.{move}", workspace=workspace, subject="workspace", actor=actor, now=now
             )
-            if move == "lift_containment":
-                end_alarms(CONTAINED, workspace=workspace, now=now)
     return bool(changed)

@@ -1,17 +1,19 @@
 """Holds on one account: placed when X says that the account itself is the trouble."""
 
+import logging
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
 
-from workspaces import audit
+from workspaces import audit, reasons
 from workspaces.actors import Actor
 from workspaces.models import Workspace
-from workspaces.services import check_operator, end_alarms, raise_alarm
+from workspaces.services import check_operator, end_alarms, holding_nobody_up, raise_alarm
 from x_integration.models import XAccount
 
 ACCOUNT_HELD = "account_held"  # alarm
+logger = logging.getLogger(__name__)
 
 
 def hold_account(
@@ -38,11 +40,18 @@ def hold_account(
     return bool(changed)
 
 
-def lift_account_hold(workspace: Workspace, *, actor: Actor, now: datetime) -> bool:
-    """Let the account publish again; says whether it changed. Raises NotAllowed."""
+def lift_account_hold(
+    workspace: Workspace, *, actor: Actor, now: datetime, reason: str | None = None
+) -> bool:
+    """Let the account publish again; says whether it changed.
+
+    A reason is kept by the process's log: the audit log holds no free text. Raises NotAllowed or
+    Busy, and ReasonNeeded for a bad reason.
+    """
+    kept = None if reason is None else reasons.checked(reason)
     if actor.user:
         check_operator(actor.user, workspace)
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         held = XAccount.objects.filter(workspace=workspace, held_at__isnull=False)
         changed = held.update(held_at=None, held_reason="", updated_at=now)
         if changed:
@@ -50,4 +59,7 @@ def lift_account_hold(workspace: Workspace, *, actor: Actor, now: datetime) -> b
             audit.record(
                 "account.lift_hold", workspace=workspace, subject="account", actor=actor, now=now
             )
+    if changed:
+        told = {"workspace": workspace.slug, "by": str(actor), "reason": kept}
+        logger.info("account_hold_lifted", extra=told)
     return bool(changed)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from workspaces import audit
+from workspaces import audit, progress
 from workspaces.models import AuditChain
 
 
@@ -16,25 +16,30 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """`--expect` holds a head against one that was kept elsewhere."""
+        progress.add_argument(parser)
         parser.add_argument(
             "--expect",
-            metavar="SEQ:HASH",
+            metavar="[CHAIN:]SEQ:HASH",
             action="append",
             default=[],
-            help="a head kept outside; some chain must hold that row (may be given again)",
+            help="a head kept outside: that chain, or some chain, must hold the row (may be given again)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print each chain's head, and each break."""
         breaks = 0
-        for found in audit.verify():
+        tell = progress.shown_on(self.stderr, always=options["progress"])
+        for found in audit.verify(tell):
             if isinstance(found, AuditChain):
                 self.stdout.write(f"{found.name}  head {found.head_seq}:{found.head_hash}")
             else:
                 breaks += 1
                 self.stderr.write(str(found))
         for expected in options["expect"]:
-            if not audit.holds(expected):
+            chains = audit.chains_holding(expected)
+            for chain in chains:
+                self.stdout.write(f"{chain}  holds {expected}")
+            if not chains:
                 breaks += 1
                 self.stderr.write(f"no chain holds {expected}: it was rewritten or cut short")
         if breaks:

@@ -45,4 +45,4 @@ class Command(BaseCommand):
         lift = {"account": lift_account_hold, "containment": lift_containment}.get(kind)
         if workspace is None or lift is None:
             raise CommandError("Name a workspace, and what to lift: account or containment.")
-        return lift(workspace, actor=actor, now=now)
+        return lift(workspace, reason=reason, actor=actor, now=now)
