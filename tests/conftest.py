@@ -17,6 +17,14 @@ from x_integration.simulator.process import SimulatorProcess
 _KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make chaos` may be asked for."""
+    group = parser.getgroup("chaos", "random runs of publishing (tests/publishing/test_chaos.py)")
+    group.addoption("--chaos-runs", type=int, default=100, help="how many")
+    group.addoption("--chaos-seed", default="20261125", help="of the draws; `random` for another")
+    group.addoption("--chaos-run", type=int, help="this one alone")
+
+
 def _empty_tables(_: object) -> None:
     """Empty what a test with real commits left, without the audit's triggers; keep the fixtures.
 
