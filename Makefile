@@ -12,7 +12,7 @@ python := $(VENV)/bin/python
 apps := revfirst workspaces x_integration publishing control
 sets := base demo test dev
 
-.PHONY: help demo test lint format bench bench-tokens states requirements clean
+.PHONY: help demo test lint format bench bench-tokens chaos states requirements clean
 
 help: ## list the commands
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ bench: ## measure a first look, renewals and the status API, beside the bounds
 bench-tokens: ## renewals in full: 10,000 accounts, 13 minutes (ARGS="--minutes 60")
 	deploy/make-env dev
 	$(python) -m tests.benchmarks.tokens --accounts 10000 --minutes 12 $(ARGS)
+
+chaos: ## publish through 1,000 random faults and kills (ARGS="--chaos-seed 7 --chaos-run 12": one again)
+	deploy/make-env dev
+	exec $(python) -m pytest tests/publishing/test_chaos.py -s --chaos-runs 1000 --chaos-seed random $(ARGS)
 
 states: ## write docs/STATES.md from the table of moves
 	deploy/make-env dev

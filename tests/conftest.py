@@ -10,10 +10,19 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import TransactionTestCase
 
-from tests.worlds import World
+from tests.mortals import Mortals
+from tests.worlds import ROOT, World, environment
 from x_integration.simulator.process import SimulatorProcess
 
 _KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make chaos` may be asked for."""
+    group = parser.getgroup("chaos", "random runs of publishing (tests/publishing/test_chaos.py)")
+    group.addoption("--chaos-runs", type=int, default=100, help="how many")
+    group.addoption("--chaos-seed", default="20261125", help="of the draws; `random` for another")
+    group.addoption("--chaos-run", type=int, help="this one alone")
 
 
 def _empty_tables(_: object) -> None:
@@ -69,6 +78,14 @@ def x(simulator: SimulatorProcess, settings, transactional_db) -> World:
     settings.X_CLIENT_SECRET = simulator.client_secret
     settings.X_REDIRECT_URI = simulator.redirect_uri
     return World(simulator)
+
+
+@pytest.fixture(scope="session")
+def mortals(simulator: SimulatorProcess, django_db_setup: None) -> Iterator[Mortals]:
+    """Workers of their own on the test's database and X, that can be killed; limits leave them be."""
+    plenty = {"MAX_REPLIES_PER_HOUR": "1000000", "MAX_REPLIES_PER_DAY": "1000000"}
+    with Mortals(environment(simulator) | plenty, folder=ROOT) as process:
+        yield process
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from publishing.models import PublishAttempt, QueueItem
-from publishing.services import approve_item, propose_replies, publish_item, sweep
-from tests.factories import UserFactory, WorkspaceFactory, XAccountFactory
+from publishing.services import approve_item, propose_item, propose_replies, publish_item, sweep
+from tests.factories import SourcePostFactory, UserFactory, WorkspaceFactory, XAccountFactory
 from workspaces.actors import Actor
 from workspaces.models import User, Workspace
 from x_integration.client import XClient
@@ -77,6 +77,25 @@ class World:
         item.refresh_from_db()
         return item
 
+    def answering(self, workspace: Workspace, *, by: str, text: str) -> QueueItem:
+        """As `approved`, with a text of the test's, and without a look at the mentions."""
+        author = self.simulator.make_user(by)
+        said = self.mention(workspace, by=by)
+        post = SourcePostFactory(
+            workspace=workspace,
+            x_post_id=said["id"],
+            author_id=author["id"],
+            author_username=by,
+            text=said["text"],
+            conversation_id=said["conversation_id"],
+        )
+        now = timezone.now()
+        item = propose_item(workspace, text=text, source_post=post, actor=WORKER, now=now)
+        approve_item(item.pk, version=1, actor=operator(workspace), now=now)
+        OrmQ.objects.all().delete()
+        item.refresh_from_db()
+        return item
+
     def publish(self, item: QueueItem) -> QueueItem:
         """One try to publish, here; the item as it is afterwards."""
         publish_item(item.pk, x=XClient(), actor=WORKER, clock=timezone.now)
@@ -116,6 +135,12 @@ def attempts(item: QueueItem) -> list[str]:
     """The outcomes of the item's attempts, in order."""
     rows = PublishAttempt.objects.filter(item=item).order_by("number")
     return list(rows.values_list("outcome", flat=True))
+
+
+def problem(status: int, detail: str = "No.", kind: str = "about:blank") -> dict[str, Any]:
+    """A fault that answers with one of X's problems."""
+    body = {"title": "Problem", "detail": detail, "type": kind, "status": status}
+    return {"kind": "status", "status": status, "body": body}
 
 
 def environment(simulator: SimulatorProcess) -> dict[str, str]:

@@ -9,16 +9,9 @@ from django.utils import timezone
 from publishing.models import QueueItem
 from publishing.services import claim_item
 from publishing.states import State
-from tests.worlds import attempts
+from tests.worlds import attempts, problem
 from workspaces.models import AuditEvent, Counter, SystemHold
 from x_integration.models import XAccount
-
-
-def problem(status: int, detail: str = "No.", kind: str = "about:blank") -> dict:
-    """A fault that answers with one of X's problems."""
-    body = {"title": "Problem", "detail": detail, "type": kind, "status": status}
-    return {"kind": "status", "status": status, "body": body}
-
 
 SUMMON = "You can only reply to or quote posts where you are mentioned or are the author."
 DUPLICATE = "You are not allowed to create a Tweet with duplicate content."

@@ -1,0 +1,148 @@
+"""Wrong workers: what a check must notice is planted in a worker, never in the code that ships."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from publishing import states
+from publishing.models import Approval, PublishAttempt, QueueItem
+from publishing.services import settle
+from publishing.states import Outcome, State
+from tests.mortals.hooks import rewire
+from tests.mortals.places import CLAIM, LOOK, SETTLE
+from workspaces import audit
+from workspaces.actors import Actor
+from workspaces.models import AuditChain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+FIRST_BLOCK = "publishing.services.gates:first_block"
+
+
+def claim_unguarded() -> None:
+    """No row is locked for a claim, and its UPDATE takes the item in whatever state it is."""
+    anywhere = dataclasses.replace(states.MOVES["claim"], sources=frozenset(State))
+    states.MOVES["claim"] = anywhere
+    lock = QuerySet.select_for_update
+
+    def of_the_chain_only(rows: Any, **options: Any) -> Any:
+        return lock(rows, **options) if rows.model is AuditChain else rows.all()
+
+    unlocked = mock.patch.object(QuerySet, "select_for_update", of_the_chain_only)
+
+    def change(claim: Any) -> Any:
+        @wraps(claim)
+        def wrong(*args: Any, **kwargs: Any) -> Any:
+            with unlocked:
+                return claim(*args, **kwargs)
+
+        return wrong
+
+    rewire(CLAIM, change)
+
+
+def settle_before_call() -> None:
+    """The confirm is written when the claim is, with an id that X never gave."""
+    settled: set[int] = set()
+
+    def claiming(claim: Any) -> Any:
+        @wraps(claim)
+        def wrong(item_id: int, *, actor: Actor, now: datetime) -> Any:
+            attempt = claim(item_id, actor=actor, now=now)
+            if attempt is not None:
+                told = f"{attempt.pk:019}"
+                settle.settle_attempt(attempt.pk, "confirm", actor=actor, now=now, x_post_id=told)
+                settled.add(attempt.pk)
+            return attempt
+
+        return wrong
+
+    def settling(real: Any) -> Any:
+        @wraps(real)
+        def wrong(attempt_id: int, *args: Any, **kwargs: Any) -> None:
+            if attempt_id not in settled:
+                real(attempt_id, *args, **kwargs)
+
+        return wrong
+
+    rewire(SETTLE, settling)
+    rewire(CLAIM, claiming)
+
+
+class _Asked(Exception):
+    """Ends the transaction in which the gates were asked."""
+
+
+def gates_outside() -> None:
+    """The gates are asked in a transaction of their own; the claim believes the answer."""
+    answers: list[Any] = []
+    asking = False
+
+    def gates(first_block: Any) -> Any:
+        @wraps(first_block)
+        def wrong(*args: Any, **kwargs: Any) -> Any:
+            if not asking:
+                return answers[-1]
+            answers.append(first_block(*args, **kwargs))
+            raise _Asked
+
+        return wrong
+
+    def claiming(claim: Any) -> Any:
+        bare = inspect.unwrap(claim)
+
+        @wraps(claim)
+        def wrong(*args: Any, **kwargs: Any) -> Any:
+            nonlocal asking
+            asking = True
+            try:
+                return bare(*args, **kwargs)  # nothing to ask about
+            except _Asked:
+                pass
+            finally:
+                asking = False
+            return claim(*args, **kwargs)
+
+        return wrong
+
+    rewire(FIRST_BLOCK, gates)
+    rewire(CLAIM, claiming)
+
+
+def look_skipped() -> None:
+    """A doubt counts as not sent: nobody looks, and the item goes out again."""
+
+    def wrong(attempt: PublishAttempt, **_: Any) -> bool:
+        item, now = attempt.item, timezone.now()
+        with transaction.atomic(durable=True):
+            PublishAttempt.objects.filter(pk=attempt.pk).update(
+                outcome=Outcome.NOT_EXECUTED, next_look_at=None
+            )
+            Approval.objects.filter(attempts=attempt).update(used_at=None)
+            QueueItem.objects.filter(pk=item.pk).update(state=State.APPROVED, not_before=None)
+            audit.record(
+                "item.release",
+                workspace=item.workspace,
+                subject=item.subject,
+                actor=Actor.worker(),
+                now=now,
+            )
+        return False
+
+    rewire(LOOK, lambda look: wraps(look)(wrong))
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    mutant.__name__: mutant
+    for mutant in (claim_unguarded, settle_before_call, gates_outside, look_skipped)
+}

@@ -1,0 +1,110 @@
+"""The pieces of work that a worker does: what a task does, with a clock that may be ahead."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.core.cache import cache
+from django.utils import timezone
+
+from publishing import services
+from publishing.models import QueueItem
+from publishing.states import State
+from workspaces.actors import Actor
+from x_integration.client import XClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from revfirst.clock import Clock
+
+SOON = (0, 130, 140, 180, 660, 3600)
+"""Seconds after now at which the world goes on, until everything rests; an approval lives longer."""
+LATE = 25 * 3600
+_LOCKS_OF_THE_DEAD_END = 30  # seconds: the lock on a renewal
+
+
+def publish_one(item_id: int, after: float = 0) -> None:
+    """Send one item, as its nudge does."""
+    services.publish_item(item_id, x=XClient(), actor=Actor.worker(), clock=_ahead(after))
+
+
+def publish_due(after: float = 0) -> int:
+    """Send what is due, as the sweep's nudge does; how many are left."""
+    return services.publish_batch(actor=Actor.worker(), clock=_ahead(after))
+
+
+def publish_all() -> int:
+    """Send what is due until nothing waits any more; how many requests X answered with a post.
+
+    What was put off, because a claim ran out on a busy machine, is due a minute ahead.
+    """
+    made = 0
+    create_post = XClient.create_post
+
+    def counted(*args: Any, **kwargs: Any) -> str:
+        nonlocal made
+        post_id = create_post(*args, **kwargs)
+        made += 1
+        return post_id
+
+    XClient.create_post = counted  # type: ignore[method-assign]
+    for minutes in range(60):
+        while QueueItem.objects.due(_ahead(60 * minutes)()).exists():
+            publish_due(60 * minutes)
+        if not QueueItem.objects.filter(state=State.APPROVED).exists():
+            break
+    return made
+
+
+def sweep(after: float = 0) -> str:
+    """Settle what was left behind."""
+    now = timezone.now() + timedelta(seconds=after)
+    return str(services.sweep(actor=Actor.worker(), now=now))
+
+
+def go_on(item_ids: list[int], until: float = LATE) -> None:
+    """Everything that a worker does later: the tasks once more, sweeps, batches, until all rests.
+
+    What rests is nudged and swept once more: it has to go on resting.
+    """
+    for item_id in item_ids:
+        publish_one(item_id)
+    after: float = 0
+    for after in (seconds for seconds in SOON if seconds <= until):
+        _once_more(after)
+        if _all_rest(item_ids):
+            break
+    waiting = QueueItem.objects.filter(pk__in=item_ids, state=State.APPROVED)
+    if not waiting.exists():
+        after = until
+    _once_more(after)
+    for item_id in item_ids:
+        publish_one(item_id, after)
+
+
+def _once_more(after: float) -> None:
+    if after >= _LOCKS_OF_THE_DEAD_END:
+        cache.clear()
+    sweep(after)
+    publish_due(after)
+
+
+def _all_rest(item_ids: list[int]) -> bool:
+    """Whether each item is done with, or waits for a person."""
+    moving = [State.APPROVED, State.PUBLISHING, State.UNCONFIRMED]
+    items = QueueItem.objects.filter(pk__in=item_ids, state__in=moving)
+    return not items.exclude(needs_person=True).exists()
+
+
+def _ahead(seconds: float) -> Clock:
+    def clock() -> datetime:
+        return timezone.now() + timedelta(seconds=seconds)
+
+    return clock
+
+
+WORKS: dict[str, Callable[..., Any]] = {
+    work.__name__: work for work in (publish_one, publish_due, publish_all, sweep, go_on)
+}
