@@ -5,7 +5,7 @@ from tests.mortals.hooks import Commit, Function, Hook, Statement, Wire
 CLAIM = "publishing.services.claim:claim_item"
 SETTLE = "publishing.services.settle:settle_attempt"
 LOOK = "publishing.services.reconcile:look_for_attempt"
-NOTE_LOOK = "publishing.services.settle:note_look"
+NOTE_LOOK = "publishing.services.looks:note_look"
 RECORD = "workspaces.audit:record"
 CREATE_POST = "x_integration.client:XClient.create_post"
 RENEW = "x_integration.services.tokens:token_after_unauthorized"
