@@ -149,6 +149,27 @@ TABLE: dict[str, tuple[dict[str, Any], Meaning]] = {
     "503 problem": (problem(503), doubtful("x_503")),
     "504": (plain(504), doubtful("x_504")),
     "599": (plain(599), doubtful("x_599")),
+    # the local X's own words for them
+    "fault drop": ({"kind": "drop"}, doubtful("x_answer_lost")),
+    "fault lost_answer": ({"kind": "lost_answer"}, doubtful("x_answer_lost")),
+    "fault server_error": ({"kind": "server_error"}, doubtful("x_503")),
+    "fault server_error after": (
+        {"kind": "server_error", "status": 502, "after": True},
+        doubtful("x_502"),
+    ),
+    "fault duplicate": ({"kind": "duplicate"}, doubtful("duplicate_content")),
+    "fault duplicate after": (
+        {"kind": "duplicate", "after": True},
+        doubtful("duplicate_content"),
+    ),
+    "fault rate_limited": ({"kind": "rate_limited"}, paused("rate_limited")),
+    "fault usage_capped": ({"kind": "usage_capped"}, paused("usage_capped")),
+    "fault no_credits": ({"kind": "no_credits"}, paused("no_credits")),
+    "fault suspended": ({"kind": "suspended"}, held("x_account")),
+    "fault unauthorized": (
+        {"kind": "unauthorized"},
+        Meaning(XUnauthorized, "x_unauthorized", False, False),
+    ),
 }
 
 

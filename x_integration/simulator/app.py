@@ -19,6 +19,7 @@ from x_integration.simulator.instants import now_ms
 from x_integration.simulator.limits import RateLimits
 from x_integration.simulator.pages import views
 from x_integration.simulator.problems import (
+    SUSPENDED_TEXT,
     Refusal,
     blank,
     forbidden,
@@ -74,7 +75,7 @@ class Simulator:
         if fault is None:
             return self._work(route, request, args)
         work = partial(self._work, route, request, args)
-        return fault.answer(Visit(request.path, work, self._pause))
+        return fault.answer(Visit(request.path, self.dialect.name, work, self._pause))
 
     def reset(self) -> None:
         """An empty X with default settings, no faults and a fresh request log."""
@@ -119,6 +120,8 @@ class Simulator:
                 raise too_many_requests()
             if not (route.scopes or frozenset()) <= call.family.scopes():
                 raise forbidden()
+            if route.writes and call.caller.suspended:
+                raise forbidden(SUSPENDED_TEXT)
             answer = route.view(call)
         except Refusal as refusal:
             answer = refusal.response()

@@ -59,5 +59,10 @@ class Route:
         return f"{self.method} {self.path.replace('<', '{').replace('>', '}')}"
 
     @property
+    def writes(self) -> bool:
+        """Whether it says or takes back something in the account's name."""
+        return "tweet.write" in (self.scopes or ())
+
+    @property
     def is_control(self) -> bool:
         return self.path.startswith("/control")

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 
 from x_integration.simulator.calls import Call, Route
 from x_integration.simulator.drafts import REPLY_SETTINGS
-from x_integration.simulator.faults import BadFault
+from x_integration.simulator.faults import KINDS, BadFault
 from x_integration.simulator.grants import DEFAULT_SCOPE, SCOPES
 from x_integration.simulator.instants import X_EPOCH_MS, parse_instant, rfc3339
 from x_integration.simulator.problems import Refusal, json_answer
@@ -61,6 +61,7 @@ def overview(call: Call) -> Response:
             "refresh_refusals": grants.refusals,
             "requests": simulator.log.total,
             "faults": len(simulator.faults.described()),
+            "fault_kinds": sorted(KINDS),
             "settings": {name: getattr(settings, name) for name in settings.__slots__},
         }
     )
@@ -83,8 +84,11 @@ def list_users(call: Call) -> Response:
 
 
 def put_user(call: Call) -> Response:
-    """POST /control/users: 201 for a new user, 200 for a changed one."""
-    body = _read(call, "username", "name", "protected", *_PROFILE_FIELDS)
+    """POST /control/users: 201 for a new user, 200 for a changed one.
+
+    A suspended user's writes are refused until "suspended" is false again.
+    """
+    body = _read(call, "username", "name", "protected", "suspended", *_PROFILE_FIELDS)
     world = call.simulator.state.world
     username = _username(body)
     known = world.user_named(username)
@@ -93,6 +97,7 @@ def put_user(call: Call) -> Response:
         username,
         _text(body, "name", known.name if known else username),
         protected=_flag(body, "protected", known.protected if known else False),
+        suspended=_flag(body, "suspended", known.suspended if known else False),
         profile=(known.profile if known else {}) | profile,
     )
     return json_answer(_user(user), 200 if known else 201)
@@ -162,6 +167,7 @@ def _user(user: User) -> dict[str, Any]:
         "username": user.username,
         "name": user.name,
         "protected": user.protected,
+        "suspended": user.suspended,
     }
 
 

@@ -15,10 +15,17 @@ from werkzeug.wrappers import Response
 from x_integration.simulator.instants import now_ms
 from x_integration.simulator.limits import WINDOW_SECONDS, Allowance
 from x_integration.simulator.problems import (
+    DUPLICATE_TEXT,
+    SUSPENDED_TEXT,
+    Refusal,
+    forbidden,
     invalid_client,
     json_answer,
+    no_credits,
+    server_error,
     too_many_requests,
     unauthorized,
+    usage_capped,
 )
 
 _LIMIT = 100  # what a spent window says that it had; the number is no promise
@@ -26,11 +33,12 @@ _LIMIT = 100  # what a spent window says that it had; the number is no promise
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request that meets a fault: where to, how to do its work, how to wait milliseconds."""
+    """A request that meets a fault: where to, in whose words, how to do its work, how to wait."""
 
     path: str
+    dialect: str
     work: Callable[[], Response]
-    pause: Callable[[float], None]
+    pause: Callable[[float], None]  # milliseconds
 
 
 class HangUp(Exception):
@@ -222,6 +230,85 @@ class RateLimited(Fault):
         return answer
 
 
+class Denial(Fault):
+    """One of X's own refusals in place of the work, or, where `after` can be said, in spite of it."""
+
+    after: bool = False
+
+    def answer(self, visit: Visit) -> Response:
+        if self.after:
+            visit.work()
+        return self.refusal(visit).response()
+
+    def refusal(self, visit: Visit) -> Refusal:
+        """X's words."""
+        raise NotImplementedError
+
+
+@kind
+@dataclass
+class ServerError(Denial):
+    """X is broken; whether the work was done before, only `after` tells."""
+
+    name: ClassVar[str] = "server_error"
+    status: int = 503
+    after: bool = False
+
+    def refusal(self, visit: Visit) -> Refusal:
+        return server_error(self.status)
+
+
+@kind
+@dataclass
+class Duplicate(Denial):
+    """X says that this stands there already; with `after` it does since a moment ago."""
+
+    name: ClassVar[str] = "duplicate"
+    after: bool = False
+
+    def refusal(self, visit: Visit) -> Refusal:
+        return forbidden(DUPLICATE_TEXT)
+
+
+@kind
+@dataclass
+class Suspended(Denial):
+    """X lets this account write nothing. For a suspension that lasts: POST /control/users."""
+
+    name: ClassVar[str] = "suspended"
+
+    def refusal(self, visit: Visit) -> Refusal:
+        return forbidden(SUSPENDED_TEXT)
+
+
+@kind
+@dataclass
+class NoCredits(Denial):
+    """The app has no money left, so nobody's request is served."""
+
+    name: ClassVar[str] = "no_credits"
+
+    def refusal(self, visit: Visit) -> Refusal:
+        return no_credits(dialect=visit.dialect)
+
+
+@kind
+@dataclass
+class UsageCapped(Denial):
+    """The app's month is used up; the headers speak of a window that is not."""
+
+    name: ClassVar[str] = "usage_capped"
+
+    def answer(self, visit: Visit) -> Response:
+        reset = int(now_ms() / 1000 + WINDOW_SECONDS)
+        answer = super().answer(visit)
+        answer.headers.update(Allowance(_LIMIT, _LIMIT - 1, reset, spent=False).headers())
+        return answer
+
+    def refusal(self, visit: Visit) -> Refusal:
+        return usage_capped(dialect=visit.dialect)
+
+
 @dataclass
 class HungFault:
     """A fault where it hangs. `left` is None for one that stays until it is taken down."""
@@ -236,6 +323,11 @@ class HungFault:
 
     def __post_init__(self) -> None:
         self._pattern = _pattern_of(self.path)
+
+    def __str__(self) -> str:
+        whose = f" of @{self.user}" if self.user else ""
+        often = "until taken down" if self.left is None else f"{self.left} more"
+        return f"{self.fault.name}: {self.method} {self.path}{whose}, {often}"
 
     def meets(self, method: str, path: str, user: str | None) -> bool:
         return (
@@ -304,9 +396,13 @@ class Faults:
                     return hung.fault
         return None
 
-    def described(self) -> list[dict[str, Any]]:
+    def hanging(self) -> list[HungFault]:
+        """All of them, used up ones too."""
         with self._lock:
-            return [hung.described() for hung in self._hung]
+            return list(self._hung)
+
+    def described(self) -> list[dict[str, Any]]:
+        return [hung.described() for hung in self.hanging()]
 
     def take_down(self) -> None:
         with self._lock:

@@ -5,6 +5,7 @@ bodies are `about:blank` problems, which the specification does not list.
 """
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 from werkzeug.wrappers import Response
@@ -16,8 +17,10 @@ REPLY_SETTINGS_TEXT = (
 )
 TARGET_GONE_TEXT = "You attempted to reply to a Tweet that is deleted or not visible to you."
 DUPLICATE_TEXT = "You are not allowed to create a Tweet with duplicate content."
+SUSPENDED_TEXT = "Your account is suspended and is not permitted to access this feature."
 CASHTAG_TEXT = "You are not allowed to create a Post with more than one cashtag."
 DELETE_TEXT = "You are not authorized to delete this Tweet."
+_STATUSES = {status.value for status in HTTPStatus}
 _INVALID_DETAIL = "One or more parameters to your request was invalid."
 
 
@@ -64,6 +67,33 @@ def forbidden(detail: str = "Forbidden") -> Refusal:
 
 def too_many_requests() -> Refusal:
     return blank(429, "Too Many Requests")
+
+
+def server_error(status: int) -> Refusal:
+    """5xx as a problem; the edge in front of it may also send a page, or nothing."""
+    return blank(status, HTTPStatus(status).phrase if status in _STATUSES else "Error")
+
+
+def no_credits(*, dialect: str) -> Refusal:
+    """402, without a `status` in its body: reported, and missing from X's own table of codes."""
+    body = {
+        "title": "CreditsDepleted",
+        "detail": "Your enrolled account [1] does not have any credits to fulfill this request.",
+        "type": problem_type("credits", dialect),
+    }
+    return Refusal(402, body)
+
+
+def usage_capped(*, dialect: str) -> Refusal:
+    """429 for the whole app until the month's end."""
+    body = {
+        "title": "UsageCapExceeded",
+        "detail": "Usage cap exceeded: Monthly product cap",
+        "type": problem_type("usage-capped", dialect),
+        "period": "Monthly",
+        "scope": "Product",
+    }
+    return Refusal(429, body)
 
 
 def invalid_client() -> Refusal:

@@ -22,6 +22,7 @@ class User:
     name: str
     protected: bool = False
     profile: dict[str, Any] = field(default_factory=dict)
+    suspended: bool = False  # it may write nothing
 
 
 @dataclass(slots=True)
@@ -147,6 +148,7 @@ class World:
         name: str,
         *,
         protected: bool = False,
+        suspended: bool = False,
         profile: dict[str, Any] | None = None,
         user_id: int | None = None,
     ) -> User:
@@ -156,6 +158,8 @@ class World:
             user_id = known.id
         event: Event = {"e": "user", "id": user_id or self._next_id(None), "username": username}
         event |= {"name": name, "protected": protected, "profile": profile or {}}
+        if suspended:
+            event["suspended"] = True
         self._record(event)
         return self.users[event["id"]]
 
@@ -201,7 +205,12 @@ class World:
 
     def apply_user(self, event: Event) -> None:
         user = User(
-            event["id"], event["username"], event["name"], event["protected"], event["profile"]
+            event["id"],
+            event["username"],
+            event["name"],
+            event["protected"],
+            event["profile"],
+            event.get("suspended", False),
         )
         self.users[user.id] = user
         self._by_username[user.username.lower()] = user

@@ -15,6 +15,7 @@ def test_the_overview_says_what_this_is_and_counts(simulator, brand, fan):
     assert (overview["simulator"], overview["version"]) == ("revfirst-x", 1)
     assert (overview["users"], overview["posts"], overview["grants_live"]) == (2, 1, 2)
     assert overview["posts_by_source"] == {"api": 1}
+    assert {"duplicate", "lost_answer", "no_credits"} <= set(overview["fault_kinds"])
 
 
 def test_posts_are_listed_as_typed(simulator, brand, fan):
@@ -31,7 +32,13 @@ def test_somebody_can_have_said_something_earlier(simulator, brand):
 def test_a_user_can_change(simulator, brand):
     simulator.make_user("brand", name="The Brand", protected=True)
     assert simulator.control("GET", "/users") == [
-        {"id": brand.id, "username": "brand", "name": "The Brand", "protected": True}
+        {
+            "id": brand.id,
+            "username": "brand",
+            "name": "The Brand",
+            "protected": True,
+            "suspended": False,
+        }
     ]
 
 

@@ -1,14 +1,17 @@
 """What can go wrong on purpose."""
 
 import time
+from pathlib import Path
 
 import pytest
 import requests
 
 from tests.x_integration.simulator.caller import code_for, exchange, refresh
+from x_integration.simulator.faults import KINDS
 from x_integration.simulator.process import SimulatorFailed
 
 TOKEN = "/2/oauth2/token"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "X-API.md"
 
 
 def said(simulator):
@@ -161,6 +164,56 @@ def test_rate_limited_ends_in_a_quarter_of_an_hour_unless_told(simulator, brand)
     assert rotations(simulator) == 0
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_a_server_error_may_come_after_the_work(simulator, brand, after):
+    simulator.fault("server_error", "POST", "/2/tweets", after=after)
+    words = "Service Unavailable"
+    told = {"title": words, "detail": words, "type": "about:blank", "status": 503}
+    answer = brand.post("hello")
+    assert (answer.status_code, answer.json()) == (503, told)
+    assert said(simulator) == (["hello"] if after else [])
+
+
+def test_a_server_error_has_the_status_that_was_asked_for(simulator, brand):
+    simulator.fault("server_error", "POST", "/2/tweets", status=502)
+    answer = brand.post("hello")
+    assert (answer.status_code, answer.json()["title"]) == (502, "Bad Gateway")
+
+
+def test_no_credits_is_xs_own_402_and_nothing_was_done(simulator, brand):
+    simulator.fault("no_credits", "POST", "/2/tweets")
+    answer = brand.post("hello")
+    assert (answer.status_code, answer.json()["title"]) == (402, "CreditsDepleted")
+    assert answer.json()["type"].endswith("/2/problems/credits")
+    assert said(simulator) == []
+
+
+def test_a_usage_cap_shows_a_window_that_is_not_spent(simulator, brand):
+    simulator.fault("usage_capped", "POST", "/2/tweets")
+    answer = brand.post("hello")
+    assert (answer.status_code, answer.json()["title"]) == (429, "UsageCapExceeded")
+    assert answer.json()["type"].endswith("/2/problems/usage-capped")
+    assert int(answer.headers["x-rate-limit-remaining"]) > 0
+    assert said(simulator) == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_duplicate_is_denied_in_xs_words_and_may_stand_all_the_same(simulator, brand, after):
+    simulator.fault("duplicate", "POST", "/2/tweets", after=after)
+    answer = brand.post("hello")
+    duplicate = "You are not allowed to create a Tweet with duplicate content."
+    assert (answer.status_code, answer.json()["detail"]) == (403, duplicate)
+    assert said(simulator) == (["hello"] if after else [])
+
+
+def test_a_suspended_account_is_told_so_once(simulator, brand):
+    simulator.fault("suspended", "POST", "/2/tweets")
+    answer = brand.post("hello")
+    assert (answer.status_code, "suspended" in answer.json()["detail"]) == (403, True)
+    assert said(simulator) == []
+    assert brand.post("hello").status_code == 201
+
+
 def test_a_truncated_answer_is_half_of_its_json(simulator, brand):
     simulator.fault("truncate", "POST", "/2/tweets")
     answer = brand.post("hello")
@@ -233,6 +286,10 @@ def test_the_request_log_names_the_fault_and_keeps_the_silence(simulator, brand)
         {"kind": "rate_limited", "method": "GET", "path": "/", "reset_in": "900"},
         {"kind": "rate_limited", "method": "GET", "path": "/", "reset_in": True},
         {"kind": "html", "method": "GET", "path": "/", "after": 1},
+        {"kind": "server_error", "method": "GET", "path": "/", "status": "503"},
+        {"kind": "duplicate", "method": "GET", "path": "/", "after": "yes"},
+        {"kind": "suspended", "method": "GET", "path": "/", "after": True},
+        {"kind": "no_credits", "method": "GET", "path": "/", "status": 402},
         {"kind": "drop", "method": "GET"},
         {"kind": "drop", "method": "GET", "path": "("},
         {"kind": "drop", "method": "GET", "path": "/", "times": 0},
@@ -243,3 +300,8 @@ def test_a_fault_that_makes_no_sense_is_refused(simulator, wish):
     with pytest.raises(SimulatorFailed, match="400"):
         simulator.control("POST", "/faults", wish)
     assert simulator.faults() == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_in_the_documents(kind):
+    assert f"`{kind}`" in PAGE.read_text()

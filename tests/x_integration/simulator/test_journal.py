@@ -30,6 +30,14 @@ def test_a_spent_refresh_token_stays_spent_after_a_kill(own_simulator):
         assert own_simulator.overview()["refresh_reuses"] == 1
 
 
+def test_a_suspension_outlives_a_kill(own_simulator):
+    with own_simulator:
+        brand = Caller(own_simulator, own_simulator.connect("brand"))
+        own_simulator.make_user("brand", suspended=True)
+        restarted_after_kill(own_simulator)
+        assert brand.post("hello").status_code == 403
+
+
 def test_a_grant_that_a_newer_one_ended_stays_ended_after_a_kill(own_simulator):
     with own_simulator:
         own_simulator.settings(one_grant_per_user=True)

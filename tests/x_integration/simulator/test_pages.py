@@ -70,6 +70,19 @@ def test_a_reply_of_the_connected_account_is_marked(simulator, brand, fan):
     assert "sent through the API" in text
 
 
+def test_what_goes_wrong_on_purpose_stands_on_the_page(simulator, brand):
+    simulator.fault("duplicate", "POST", "/2/tweets", times=3, user="brand")
+    simulator.fault("drop", "*", "/2/<b>", times=None)
+    text = page(simulator, "/").text
+    assert "duplicate: POST /2/tweets of @brand, 3 more" in text
+    assert "drop: * /2/&lt;b&gt;, until taken down" in text
+
+
+def test_a_profile_says_that_its_account_is_suspended(simulator, brand):
+    simulator.make_user("brand", suspended=True)
+    assert "Suspended" in page(simulator, "/brand").text
+
+
 def test_texts_find_their_own_direction(simulator, brand):
     simulator.say("brand", "صباح القهوة")
     assert '<p class="text" dir="auto" lang="ar">صباح القهوة</p>' in page(simulator, "/").text

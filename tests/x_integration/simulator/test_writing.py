@@ -254,3 +254,31 @@ def test_a_value_of_another_type_is_named_in_the_words_of_json(brand, body, word
     answer = brand.call("POST", "/2/tweets", json=body)
     assert answer.status_code == 400
     assert words in [error["message"] for error in answer.json()["errors"]]
+
+
+# --- suspension ---------------------------------------------------------------------------------
+
+
+def test_a_suspended_account_writes_nothing_until_it_is_lifted(simulator, brand):
+    simulator.make_user("brand", suspended=True)
+    suspended = "Your account is suspended and is not permitted to access this feature."
+    assert [refusal(brand.post(text)) for text in ("a", "b")] == [(403, suspended)] * 2
+    simulator.make_user("brand", suspended=False)
+    assert brand.post("a").status_code == 201
+
+
+def test_a_suspended_account_takes_nothing_back(simulator, brand):
+    ours = simulator.say("brand", "news")
+    simulator.make_user("brand", suspended=True)
+    assert brand.delete(ours["id"]).status_code == 403
+    assert simulator.posts(username="brand")[0]["deleted"] is False
+
+
+def test_a_suspended_account_still_reads(simulator, brand):
+    simulator.make_user("brand", suspended=True)
+    assert brand.get("/2/users/me").status_code == 200
+
+
+def test_a_suspension_is_one_accounts_alone(simulator, brand, fan):
+    simulator.make_user("brand", suspended=True)
+    assert fan.post("hello").status_code == 201

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from html import escape
 
 from x_integration.simulator import text as texts
+from x_integration.simulator.faults import HungFault
 from x_integration.simulator.grants import Grants
 from x_integration.simulator.instants import rfc3339
 from x_integration.simulator.world import Post, User, World
@@ -31,7 +32,12 @@ class Parts:
             "</span></a></li>"
             for user in users
         )
-        return f"<aside><h2>People here</h2><ul>{rows}</ul></aside>" if rows else ""
+        return f"<h2>People here</h2><ul>{rows}</ul>" if rows else ""
+
+    def troubles(self, faults: Iterable[HungFault]) -> str:
+        """What goes wrong on purpose now, for the side of a page."""
+        rows = "".join(f"<li>{escape(str(hung))}</li>" for hung in faults if hung.left != 0)
+        return f"<h2>Going wrong on purpose</h2><ul>{rows}</ul>" if rows else ""
 
     def header(self, user: User) -> str:
         """The top of a profile."""
@@ -41,6 +47,7 @@ class Parts:
         facts = [_counted(count, "post"), _counted(followers, "follower")]
         facts += [f"<bdi>{escape(str(place))}</bdi>"] if place else []
         badges = '<span class="badge">Connected to an app</span>' if self._is_ours(user) else ""
+        badges += '<span class="badge">Suspended</span>' if user.suspended else ""
         return (
             f'<section class="card person">{self.avatar(user, "large")}<div>'
             f'<h1><bdi>{escape(user.name)}</bdi></h1><p class="handle">@{user.username} {badges}</p>'

@@ -190,7 +190,10 @@ def _parts(call: Call) -> Parts:
 
 
 def _aside(call: Call) -> str:
-    return _parts(call).people(_best_known(call)[:_PEOPLE_ASIDE])
+    parts = _parts(call)
+    told = parts.troubles(call.simulator.faults.hanging())
+    told += parts.people(_best_known(call)[:_PEOPLE_ASIDE])
+    return f"<aside>{told}</aside>" if told else ""
 
 
 def _best_known(call: Call) -> list[User]:
