@@ -12,10 +12,10 @@ python := $(VENV)/bin/python
 apps := revfirst workspaces x_integration publishing control
 sets := base demo test dev
 
-.PHONY: help demo test lint format bench bench-tokens chaos states requirements clean
+.PHONY: help demo test lint format bench bench-tokens bench-publishing chaos states requirements clean
 
 help: ## list the commands
-	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run the whole system here, with a local X; Ctrl-C stops it (ARGS=--once: one round, then end)
 	deploy/make-env demo
@@ -49,6 +49,10 @@ bench: ## measure a first look, renewals and the status API, beside the bounds
 bench-tokens: ## renewals in full: 10,000 accounts, 13 minutes (ARGS="--minutes 60")
 	deploy/make-env dev
 	$(python) -m tests.benchmarks.tokens --accounts 10000 --minutes 12 $(ARGS)
+
+bench-publishing: ## publishing in full: a million rows, 10 minutes (ARGS="--polls 0.2,0.1,0.05")
+	deploy/make-env dev
+	$(python) -m tests.benchmarks.publishing --rows 1000000 --publications 1500 --taps 100 $(ARGS)
 
 chaos: ## publish through 1,000 random faults and kills (ARGS="--chaos-seed 7 --chaos-run 12": one again)
 	deploy/make-env dev

@@ -17,11 +17,24 @@ class Figures:
         """A figure without a bound."""
         print(f"  {what:<46}{figure:>16}", flush=True)
 
-    def hold(self, what: str, figure: float, *, at_most: float, unit: str = "") -> None:
-        """A figure and its bound."""
-        kept, digits = figure <= at_most, 0 if isinstance(figure, int) else 1
-        shown = f"{figure:,.{digits}f}{unit and ' '}{unit}"
-        bound = f"at most {at_most:,g}{unit and ' '}{unit}"
+    def hold(
+        self,
+        what: str,
+        figure: float,
+        *,
+        at_most: float | None = None,
+        at_least: float | None = None,
+        unit: str = "",
+    ) -> None:
+        """A figure and its bound, one of the two."""
+        digits, after = 0 if isinstance(figure, int) else 1, f" {unit}" if unit else ""
+        if at_most is not None:
+            kept, bound = figure <= at_most, f"at most {at_most:,g}{after}"
+        elif at_least is not None:
+            kept, bound = figure >= at_least, f"at least {at_least:,g}{after}"
+        else:
+            raise TypeError("A figure is held against at_most or at_least.")
+        shown = f"{figure:,.{digits}f}{after}"
         print(f"  {what:<46}{shown:>16}   {bound}{'' if kept else '   MISSED'}", flush=True)
         if not kept:
             self.missed.append(what)

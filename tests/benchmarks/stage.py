@@ -34,14 +34,19 @@ class Stage:
     pids: dict[str, int]
 
     @property
+    def database_log(self) -> Path:
+        """What PostgreSQL says."""
+        return self.var_dir / "log" / "postgres.log"
+
+    @property
     def log(self) -> Path:
         """What the worker says."""
         return self.var_dir / "worker.log"
 
     @contextmanager
-    def worker(self) -> Iterator[None]:
-        """A worker host (`manage.py qcluster`) with the default number of processes."""
-        with open(self.log, "ab") as log, _running(self.env, log) as child:
+    def worker(self, **environment: str) -> Iterator[None]:
+        """A worker host (`manage.py qcluster`); settings are the defaults but for `environment`."""
+        with open(self.log, "ab") as log, _running({**self.env, **environment}, log) as child:
             self.pids["worker"] = child.pid
             yield
             if child.poll() is not None:
