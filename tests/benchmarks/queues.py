@@ -187,10 +187,10 @@ _HISTORY = (
         CASE WHEN x_post_id = '' THEN at END
     FROM history WHERE state IN ('published', 'failed')""",
     """INSERT INTO publishing_publishattempt (id, workspace_id, item_id, number, approval_id, by_hand,
-        on_trial, snapshot, content_hash, kind, target, thread, author_id, text_hash, usd, charged,
-        outcome, started_at, settled_at, code, words, x_post_id, reconciled, looks)
+        on_trial, snapshot, content_hash, kind, target, thread, author_id, text_hash, usd, priced_as,
+        charged, outcome, started_at, settled_at, code, words, x_post_id, reconciled, looks)
     SELECT %(attempt)s + n, %(workspace)s, %(item)s + n, 1, %(approval)s + n, false, false, '{}',
-        md5(n::text), 'reply', target, target, (n %% 50000)::text, md5(n::text), 0.01, true,
+        md5(n::text), 'reply', target, target, (n %% 50000)::text, md5(n::text), 0.01, 'summoned_reply', true,
         CASE WHEN x_post_id <> '' THEN 'succeeded' ELSE 'refused' END, at, at, '', '', x_post_id,
         false, 0
     FROM history WHERE state IN ('published', 'failed')""",
