@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import BigIntegerField, Func, QuerySet, TextField
+from django.db.models import Func, QuerySet, TextField
 from django.db.models.functions import Cast
 
+from revfirst.db import one_row
 from workspaces import counters
 from workspaces.actors import Actor
 from workspaces.counters import Count
@@ -26,11 +27,14 @@ CHUNK = 2000
 Progress = Callable[[int, int], None]
 
 
-class _NextId(Func):
-    """The next id, drawn with the chain head: the hash covers it, so it must be known before."""
-
-    template = "nextval('workspaces_auditevent_id_seq')"
-    output_field = BigIntegerField()
+# Written in SQL because every change is audited; the next id is drawn with the chain's head, since
+# the hash covers it.
+_LOCK_HEAD = """SELECT head_seq, head_hash, nextval('workspaces_auditevent_id_seq')
+    FROM workspaces_auditchain WHERE name = %s FOR UPDATE"""
+_APPEND = """INSERT INTO workspaces_auditevent
+    (id, chain, seq, at, type, subject, actor, door, data, prev_hash, hash)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)"""
+_MOVE_HEAD = "UPDATE workspaces_auditchain SET head_seq = %s, head_hash = %s WHERE name = %s"
 
 
 def record(
@@ -49,36 +53,44 @@ def record(
     `item:42` or `account`; `data` holds states, codes and hashes: str, int, bool, None, lists, dicts.
     """
     chain = str(workspace.pk) if workspace else AuditChain.SYSTEM
-    head = _locked_head(chain)
+    head_seq, head_hash, next_id = _locked_head(chain)
     event = AuditEvent(
-        id=head.next_id,
+        id=next_id,
         chain=chain,
-        seq=head.head_seq + 1,
+        seq=head_seq + 1,
         at=now,
         type=type_,
         subject=subject,
         actor=str(actor),
         door=actor.door,
         data=data or {},
-        prev_hash=head.head_hash,
+        prev_hash=head_hash,
     )
     event.hash = event_hash(event)
-    event.save(force_insert=True)
-    AuditChain.objects.filter(pk=chain).update(head_seq=event.seq, head_hash=event.hash)
+    with transaction.get_connection().cursor() as cursor:
+        cursor.execute(_APPEND, _columns(event))
+        cursor.execute(_MOVE_HEAD, [event.seq, event.hash, chain])
     counters.add(chain, counts)
     return event
 
 
-def _locked_head(chain: str) -> Any:
+def _locked_head(chain: str) -> tuple[Any, ...]:
+    """Sequence number and hash of the chain's head, which stays locked, and the next row's id."""
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("An audit row belongs to the transaction of the change it tells of.")
-    heads = AuditChain.objects.select_for_update().annotate(next_id=_NextId())
-    if (head := heads.filter(pk=chain).first()) is None:
-        AuditChain.objects.bulk_create(
-            [AuditChain(name=chain, head_hash=GENESIS)], ignore_conflicts=True
-        )
-        head = heads.get(pk=chain)
-    return head
+    try:
+        return one_row(_LOCK_HEAD, [chain])
+    except LookupError:
+        new = [AuditChain(name=chain, head_hash=GENESIS)]
+        AuditChain.objects.bulk_create(new, ignore_conflicts=True)
+        return one_row(_LOCK_HEAD, [chain])
+
+
+def _columns(event: AuditEvent) -> list[Any]:
+    """The row's values, in the order of `_APPEND`."""
+    data = json.dumps(event.data, ensure_ascii=False)
+    before = [event.id, event.chain, event.seq, event.at, event.type, event.subject, event.actor]
+    return [*before, event.door, data, event.prev_hash, event.hash]
 
 
 def _instant(at: datetime) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import ExpressionWrapper, Q
+from django.db.models import ExpressionWrapper, Q, Value
 
 from workspaces.models import User, Workspace
 from x_integration.crypto import SecretField
@@ -39,7 +39,8 @@ class XAccountQuerySet(models.QuerySet["XAccount"]):
 
 def _is_free(now: datetime, *, patient: bool = True) -> Q:
     free = Q(refresh_leased_until=None) | Q(refresh_leased_until__lte=now)
-    rested = Q(last_refresh_at=None) | Q(last_refresh_at__lte=now - XAccount.MIN_INTERVAL)
+    rested_since = Value(now, models.DateTimeField()) - XAccount.MIN_INTERVAL
+    rested = Q(last_refresh_at=None) | Q(last_refresh_at__lte=rested_since)
     waited = Q(refresh_not_before=None) | Q(refresh_not_before__lte=now)
     there = Q(revoked_at=None, reauthorization_required_at=None, refresh_token__isnull=False)
     return there & free & rested & waited if patient else there & free & rested

@@ -7,6 +7,7 @@ from typing import Any
 
 from publishing.errors import WrongState
 from publishing.models import Approval, QueueItem
+from revfirst.prepared import Prepared
 from workspaces.models import User
 from workspaces.policy import policy_of
 from x_integration.models import XAccount
@@ -48,10 +49,14 @@ def freeze(item: QueueItem, *, by: User, door: str, now: datetime) -> Approval:
     )
 
 
+_LIVE = Prepared(
+    lambda item_id: Approval.objects.filter(item_id=item_id, voided_at=None, used_at=None)
+)
+
+
 def live_approval(item: QueueItem) -> Approval | None:
     """The approval that is neither void nor used up; expired ones included."""
-    live = item.approvals.filter(voided_at=None, used_at=None)
-    return live.select_related("approved_by").first()
+    return _LIVE.first(item_id=item.pk) if item.pk else None
 
 
 def void(item: QueueItem, *, now: datetime) -> None:

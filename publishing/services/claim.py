@@ -15,6 +15,7 @@ from publishing.services.facts import facts_about
 from publishing.services.gates import Block, Case, first_block
 from publishing.services.moves import move_locked
 from revfirst.db import wait_for_locks_at_most
+from revfirst.prepared import Prepared
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
@@ -25,6 +26,31 @@ from x_integration.models import XAccount
 
 ASK_AGAIN = timedelta(seconds=60)
 _LOCK_SECONDS = 0.6  # each of account, item and chain, while a pause may wait for the workspace
+
+
+_LOCKED_WORKSPACE = Prepared(
+    lambda item_id: (
+        Workspace.objects.filter(items__pk=item_id)
+        .select_for_update(no_key=True, of=("self",))
+        .order_by()
+    )
+)
+_LOCKED_ACCOUNT = Prepared(
+    lambda workspace_id: (
+        XAccount.objects.live()
+        .filter(workspace_id=workspace_id)
+        .select_for_update(no_key=True, of=("self",))
+    )
+)
+_LOCKED_DUE_ITEM = Prepared(
+    lambda item_id, now: (
+        QueueItem.objects.due(now)
+        .filter(pk=item_id)
+        .select_related("source_post")
+        .select_for_update(no_key=True, of=("self",))
+        .order_by()
+    )
+)
 
 
 def claim_item(item_id: int, *, actor: Actor, now: datetime) -> PublishAttempt | None:
@@ -55,14 +81,12 @@ def block_item(item_id: int, block: Block, *, actor: Actor, now: datetime) -> No
 def _locked_case(item_id: int, now: datetime) -> Case | None:
     """Everything that the gates look at, locked; a stop never waits long for what is held here."""
     wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
-    owners = Workspace.objects.filter(items__pk=item_id)
-    workspace = owners.select_for_update(no_key=True, of=("self",)).first()
+    workspace = _LOCKED_WORKSPACE.first(item_id=item_id)
     if workspace is None:
         return None
     wait_for_locks_at_most(_LOCK_SECONDS)
     account = locked_account(workspace)
-    due = QueueItem.objects.due(now).select_for_update(no_key=True, of=("self",))
-    item = due.select_related("source_post").filter(pk=item_id).first()
+    item = _LOCKED_DUE_ITEM.first(item_id=item_id, now=now)
     if item is None:
         return None
     item.workspace = workspace
@@ -71,8 +95,7 @@ def _locked_case(item_id: int, now: datetime) -> Case | None:
 
 def locked_account(workspace: Workspace) -> XAccount | None:
     """The workspace's live account, locked; the workspace was locked before."""
-    accounts = XAccount.objects.live().select_for_update(no_key=True, of=("self",))
-    return accounts.filter(workspace=workspace).first()
+    return _LOCKED_ACCOUNT.first(workspace_id=workspace.pk)
 
 
 def case_of(
@@ -84,7 +107,7 @@ def case_of(
         item,
         workspace=workspace,
         account=account,
-        approver=approval.approved_by if approval else None,
+        approver_id=approval.approved_by_id if approval else None,
         text_hash=text_hash(item.text),
         policy=policy,
         now=now,

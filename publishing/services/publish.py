@@ -16,6 +16,7 @@ from publishing.services.settle import settle_attempt
 from publishing.states import State
 from revfirst.batch import OutOfTime, Patience, run_batch
 from revfirst.clock import Clock
+from revfirst.prepared import Prepared
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from workspaces.services import SEND_WINDOW_SECONDS, place_hold
@@ -34,12 +35,15 @@ _UNAUTHORIZED = XUnauthorized.code
 _STOPS_EVERYBODY = {"no_credits", "usage_capped"}
 
 
+_OWNER = Prepared(lambda item_id: Workspace.objects.filter(items__pk=item_id).order_by())
+
+
 def publish_item(item_id: int, *, x: XClient, actor: Actor, clock: Clock) -> None:
     """Send one approved item, if every gate lets it through.
 
     A 401 leads to one renewal, one more claim and one more call; a second 401 holds the account.
     """
-    workspace, patience = Workspace.objects.filter(items__pk=item_id).first(), Patience()
+    workspace, patience = _OWNER.first(item_id=item_id), Patience()
     if workspace is None:
         return
     send = partial(_send, item_id, patience=patience, x=x, actor=actor, clock=clock)

@@ -16,6 +16,7 @@ from publishing.services.containment import contain_after_failures, lock_workspa
 from publishing.services.looks import first_late_look, first_look
 from publishing.services.moves import move_locked
 from publishing.states import Outcome, State
+from revfirst.prepared import Prepared
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
@@ -83,10 +84,18 @@ def settle_attempt(
     return attempt
 
 
+_WITH_ITS_ROWS = Prepared(
+    lambda attempt_id: PublishAttempt.objects.filter(pk=attempt_id).select_related(
+        "item", "workspace__x_account"
+    )
+)
+
+
 def _read(attempt_id: int) -> PublishAttempt:
     """The attempt with all that settling touches; the row is decided by guarded UPDATEs."""
-    related = ("item__source_post", "workspace__x_account")
-    attempt = PublishAttempt.objects.select_related(*related).get(pk=attempt_id)
+    attempt = _WITH_ITS_ROWS.first(attempt_id=attempt_id)
+    if attempt is None:
+        raise WrongState("There is no such try.")
     attempt.item.workspace = attempt.workspace
     return attempt
 

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from revfirst.batch import Patience
 from revfirst.clock import Clock, ticking
+from revfirst.prepared import Prepared
 from revfirst.wait import wait_out
 from workspaces import audit
 from workspaces.actors import Actor
@@ -74,10 +75,19 @@ def require_workspace_x_access_token(
     return token
 
 
+_LIVE_ACCOUNT = Prepared(
+    lambda workspace_id, at: (
+        XAccount.objects.live()
+        .filter(workspace_id=workspace_id)
+        .saying_if_free(at)
+        .select_related("workspace")
+    )
+)
+
+
 def _live_account(workspace: Workspace, at: datetime) -> Any:
     """The account, which knows in `is_free` whether it may be renewed; None when there is none."""
-    accounts = XAccount.objects.live().filter(workspace=workspace).saying_if_free(at)
-    return accounts.select_related("workspace").first()
+    return _LIVE_ACCOUNT.first(workspace_id=workspace.pk, at=at)
 
 
 def _opened(account: XAccount, at: datetime) -> str | None:
