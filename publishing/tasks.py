@@ -1,5 +1,6 @@
 """What the worker does for publishing."""
 
+from django.conf import settings
 from django.utils import timezone
 from django_q.tasks import async_task
 
@@ -19,11 +20,13 @@ def publish_one(item_id: int) -> str:
 
 
 @task
-def publish_due() -> str:
-    """Send what is due; a batch that runs out of time enqueues another."""
-    left = services.publish_batch(actor=Actor.worker(), clock=timezone.now)
+def publish_due(share: int = 0, shares: int = 1) -> str:
+    """Send a share of what is due; a batch that runs out of time enqueues another."""
+    left = services.publish_batch(
+        actor=Actor.worker(), clock=timezone.now, share=share, shares=shares
+    )
     if left:
-        async_task("publishing.tasks.publish_due")
+        async_task("publishing.tasks.publish_due", share, shares)
     return f"{left} left"
 
 
@@ -31,6 +34,7 @@ def publish_due() -> str:
 def sweep() -> str:
     """Settle what was left behind, and send what is due."""
     swept = services.sweep(actor=Actor.worker(), now=timezone.now())
-    if swept.due:
-        async_task("publishing.tasks.publish_due")
+    shares = max(1, settings.WORKER_PROCESSES - 1)  # one process is left for the next tap
+    for share in range(shares if swept.due else 0):
+        async_task("publishing.tasks.publish_due", share, shares)
     return str(swept)

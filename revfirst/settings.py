@@ -371,12 +371,14 @@ _GIVE_UP = {
     "keepalives_count": 4,
     "tcp_user_timeout": 30_000,
 }
+# A statement that comes again is planned once a connection: half of the server's work is planning.
+_PREPARED = {"server_side_binding": True, "prepare_threshold": 3}
 DATABASES = {
     "default": {
         **_database,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {**_GIVE_UP, **_database.get("OPTIONS", {})},
+        "OPTIONS": {**_GIVE_UP, **_PREPARED, **_database.get("OPTIONS", {})},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -399,10 +401,11 @@ DJANGO_REDIS_IGNORE_EXCEPTIONS = True
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 
 # The reasons for each value were measured: docs/adr/0003-tasks-are-nudges.md
+WORKER_PROCESSES = _number("WORKER_PROCESSES", 3, at_least=1)
 Q_CLUSTER = {
     "name": "revfirst",
     "orm": "default",
-    "workers": _number("WORKER_PROCESSES", 2, at_least=1),
+    "workers": WORKER_PROCESSES,
     "timeout": 60,
     "retry": 300,
     "ack_failures": True,
@@ -411,7 +414,7 @@ Q_CLUSTER = {
     "save_limit": 0,
     "queue_limit": 4,
     "bulk": 1,
-    "poll": 0.2,
+    "poll": 0.1,  # seconds; a tap waits half of it, on average
     "label": "Tasks",
 }
 
