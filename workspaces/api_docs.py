@@ -13,6 +13,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.exceptions import NotAuthenticated
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -38,11 +40,22 @@ class Schema(ApiView):
         return Response(document())
 
 
+class WhateverIsAsked(DefaultContentNegotiation):
+    """A page for whoever asks; in JSON, there is nothing of it but errors."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """The first, whatever is accepted."""
+        return renderers[0], renderers[0].media_type
+
+
 @method_decorator(never_cache, name="dispatch")
 class Docs(ApiView):
     """The document as a page of the admin."""
 
     schema = None
+    content_negotiation_class = WhateverIsAsked
     permission_classes = (HasScope, IsMemberSomewhere)
 
     def get(self, request: Request) -> HttpResponseBase:

@@ -199,9 +199,10 @@ def test_tries_are_told_newest_first_with_xs_words(owner, cafe, item):
 
 def numbers(client, workspace, **query):
     """The numbers on every page, page by page."""
-    pages, cursor = [], None
+    pages: list[list[int]] = []
+    cursor: str | None = None
     while len(pages) < 20:
-        more = {"cursor": cursor} if cursor else {}
+        more = {} if cursor is None else {"cursor": cursor}
         body = client.get(path(workspace), {**query, **more}).json()
         pages.append([item["number"] for item in body["items"]])
         cursor = body["next_cursor"]

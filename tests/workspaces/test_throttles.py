@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _two_a_minute(settings, monkeypatch):
     """Two requests per caller in a minute that does not end meanwhile."""
     cache.clear()
-    monkeypatch.setattr(throttles.time, "time", lambda: 1_800_000_000.0 + 20)
+    monkeypatch.setattr(throttles, "time", lambda: 1_800_000_000.0 + 20)
     rates = {"key": "2/min", "user": "2/min", "anon": "2/min"}
     settings.REST_FRAMEWORK = {**ours.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": rates}
     yield
