@@ -82,7 +82,11 @@ def page_of(schema: dict[str, Any]) -> dict[str, Any]:
         "operations": list(_operations(schema)),
         "ways_in": components["securitySchemes"],
         "shapes": [
-            {"name": name, "description": shape.get("description", ""), "fields": _fields(shape)}
+            {
+                "name": name,
+                "description": _plain(shape.get("description", "")),
+                "fields": _fields(shape),
+            }
             for name, shape in components["schemas"].items()
             if "properties" in shape
         ],
@@ -98,12 +102,16 @@ def _operations(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "method": method.upper(),
                 "path": path,
                 "summary": operation["summary"],
-                "said": said,
-                "who": who.replace("`", ""),
+                "said": _plain(said),
+                "who": _plain(who),
                 "parameters": [_parameter(each) for each in operation.get("parameters", [])],
                 "body": _shape_in(operation.get("requestBody", {})),
                 "answers": [
-                    {"status": status, "says": each["description"], "shape": _shape_in(each)}
+                    {
+                        "status": status,
+                        "says": _plain(each["description"]),
+                        "shape": _shape_in(each),
+                    }
                     for status, each in sorted(operation["responses"].items())
                 ],
             }
@@ -115,8 +123,13 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
         "where": parameter["in"],
         "type": _type(parameter["schema"]),
         "required": parameter.get("required", False),
-        "description": parameter.get("description", ""),
+        "description": _plain(parameter.get("description", "")),
     }
+
+
+def _plain(text: str) -> str:
+    """Markdown's only sign that we use means nothing on a page."""
+    return text.replace("`", "")
 
 
 def _shape_in(part: dict[str, Any]) -> str:
@@ -137,7 +150,7 @@ def _fields(shape: dict[str, Any]) -> list[dict[str, Any]]:
             "name": name,
             "type": _type(field),
             "required": name in required,
-            "description": field.get("description", "").partition("\n")[0],
+            "description": _plain(field.get("description", "").partition("\n")[0]),
         }
         for name, field in shape["properties"].items()
     ]

@@ -270,6 +270,11 @@ def test_a_question_that_cannot_be_meant_is_400_and_names_the_field(owner, cafe,
     assert answer.json()["fields"].keys() == query.keys()
 
 
+def test_a_thousand_parameters_are_no_500(owner, cafe):
+    answer = owner.get(path(cafe) + "?" + "&".join(f"a{n}=1" for n in range(1500)))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
 def statements(client, address, **query):
     """How many statements one answer takes."""
     with CaptureQueriesContext(
@@ -454,6 +459,8 @@ def test_a_bad_proposal_is_400_and_names_the_field(owner, cafe, name):
     [
         (b"[" * 60_000, 400, "parse_error"),
         (b'{"text": ', 400, "parse_error"),
+        (b'{"text": "a", "\\ud800": 1}', 400, "invalid"),
+        (b'{"text": "a", "\\u0000": 1}', 400, "invalid"),
         (b'{"text": NaN}', 400, "parse_error"),
         (b"\xff\xfe", 400, "parse_error"),
         (b'{"text": ' + b"9" * 5000 + b"}", 400, "parse_error"),

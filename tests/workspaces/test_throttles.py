@@ -57,6 +57,11 @@ def test_strangers_are_throttled_by_address_also_when_their_key_is_wrong(cafe, c
     assert ask(client, cafe, 2, Authorization="Bearer rf_1") == [401, 429]
 
 
+def test_who_is_refused_has_asked_all_the_same(cafe):
+    assert ask(program(cafe, member(cafe), "audit:read"), cafe, 3) == [403, 403, 429]
+    assert ask(signed_in(member(WorkspaceFactory())), cafe, 3) == [404, 404, 429]
+
+
 def test_an_address_that_a_stranger_names_is_not_believed(cafe, client):
     seen = [ask(client, cafe, 1, **{"X-Forwarded-For": f"10.0.0.{n}"}) for n in range(3)]
     assert seen == [[401], [401], [429]]
