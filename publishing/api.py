@@ -20,9 +20,9 @@ from publishing.errors import ItemNotFound, SourcePostNotFound
 from publishing.models import Kind, QueueItem
 from publishing.shapes import (
     AuditPageShape,
-    EventShape,
     ItemInFullShape,
     QueuePageShape,
+    event_body,
     item_body,
     item_in_full,
 )
@@ -35,7 +35,7 @@ from x_integration.models import SourcePost
 Scope = ApiKey.Scope
 Row = TypeVar("Row", bound=Model)
 LARGEST_PAGE = 100
-WINDOW = 2000
+WINDOW = 1000
 """Numbers that one page looks through for a kind, which no index knows."""
 
 
@@ -192,7 +192,7 @@ class Audit(ApiView):
         rows = AuditEvent.objects.filter(chain=str(workspace.pk), **_only(asked, "type", "subject"))
         events, next_cursor = _page(rows, "seq", asked)
         return Response(
-            {"events": [EventShape(event).data for event in events], "next_cursor": next_cursor}
+            {"events": [event_body(event) for event in events], "next_cursor": next_cursor}
         )
 
 

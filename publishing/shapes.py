@@ -109,6 +109,8 @@ class AuditPageShape(serializers.Serializer[Any]):
 
 
 _ATTEMPTS_SHOWN = 50
+_POST_FIELDS = tuple(SourcePostShape().fields)
+_EVENT_FIELDS = tuple(EventShape().fields)
 _ITEM_FIELDS = (
     "number",
     "version",
@@ -128,7 +130,7 @@ def item_body(item: QueueItem) -> dict[str, Any]:
     post = item.source_post
     return {
         **{name: getattr(item, name) for name in _ITEM_FIELDS},
-        "source_post": None if post is None else SourcePostShape(post).data,
+        "source_post": post and {name: getattr(post, name) for name in _POST_FIELDS},
         "blocked_reason": item.blocked_reason or None,
         "x_post_id": item.x_post_id or None,
         "price_usd": str(price_of_item(item).usd),
@@ -147,6 +149,11 @@ def item_in_full(item: QueueItem, *, now: datetime) -> dict[str, Any]:
         "approval": approval and _approval_body(approval, now),
         "attempts": [_attempt_body(attempt) for attempt in attempts],
     }
+
+
+def event_body(event: AuditEvent) -> dict[str, Any]:
+    """The row of the audit log."""
+    return {name: getattr(event, name) for name in _EVENT_FIELDS}
 
 
 def _approval_body(approval: Approval, now: datetime) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
 from revfirst.errors import Conflict, Invalid, Missing, Refused, RevFirstError, Unavailable
+from revfirst.storable import storable_text
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,8 @@ class Input(serializers.Serializer[Any]):
         unknown = set(data) - set(self.fields) if isinstance(data, Mapping) else set()
         if unknown:
             told = [exceptions.ErrorDetail("There is no such field.", code="unknown")]
-            raise exceptions.ValidationError({name[:60]: told for name in sorted(unknown)[:20]})
+            names = (storable_text(str(name))[:60] for name in sorted(unknown)[:20])
+            raise exceptions.ValidationError(dict.fromkeys(names, told))
         return super().to_internal_value(data)
 
 
@@ -35,6 +37,13 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith("/admin/"):
         return defaults.page_not_found(request, exception)
     return JsonResponse({"code": "not_found", "detail": "There is nothing here."}, status=404)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What no view wants to read: a foreign host name, a thousand parameters."""
+    if request.path.startswith("/admin/"):
+        return defaults.bad_request(request, exception)
+    return JsonResponse({"code": "bad_request", "detail": "That cannot be read."}, status=400)
 
 
 def failed(request: HttpRequest) -> HttpResponse:

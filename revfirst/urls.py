@@ -9,6 +9,7 @@ from revfirst import views
 from workspaces import api_docs
 from x_integration import api as x_api
 
+handler400 = "revfirst.api.bad_request"
 handler404 = "revfirst.api.not_found"
 handler500 = "revfirst.api.failed"
 urlpatterns = [

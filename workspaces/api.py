@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
+from rest_framework.exceptions import APIException, NotAuthenticated, Throttled
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from revfirst.errors import RevFirstError
 from workspaces.actors import Actor
 from workspaces.errors import WorkspaceNotFound
 from workspaces.models import ApiKey, User, Workspace
@@ -23,10 +24,15 @@ class ApiView(APIView):
     scope: ClassVar[str | Mapping[str, str] | None] = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """As in the framework; whoever fails to say who they are counts as a stranger, too."""
+        """As in the framework; whoever is not let in has asked all the same, and is counted.
+
+        The framework counts last, so every other refusal comes before anybody was counted.
+        """
         try:
             super().initial(request, *args, **kwargs)
-        except (AuthenticationFailed, NotAuthenticated):
+        except Throttled:
+            raise
+        except (APIException, RevFirstError):
             self.check_throttles(request)
             raise
 

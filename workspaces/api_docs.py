@@ -13,6 +13,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.exceptions import NotAuthenticated
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -38,11 +40,22 @@ class Schema(ApiView):
         return Response(document())
 
 
+class WhateverIsAsked(DefaultContentNegotiation):
+    """A page for whoever asks; in JSON, there is nothing of it but errors."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """The first, whatever is accepted."""
+        return renderers[0], renderers[0].media_type
+
+
 @method_decorator(never_cache, name="dispatch")
 class Docs(ApiView):
     """The document as a page of the admin."""
 
     schema = None
+    content_negotiation_class = WhateverIsAsked
     permission_classes = (HasScope, IsMemberSomewhere)
 
     def get(self, request: Request) -> HttpResponseBase:
@@ -69,7 +82,11 @@ def page_of(schema: dict[str, Any]) -> dict[str, Any]:
         "operations": list(_operations(schema)),
         "ways_in": components["securitySchemes"],
         "shapes": [
-            {"name": name, "description": shape.get("description", ""), "fields": _fields(shape)}
+            {
+                "name": name,
+                "description": _plain(shape.get("description", "")),
+                "fields": _fields(shape),
+            }
             for name, shape in components["schemas"].items()
             if "properties" in shape
         ],
@@ -85,12 +102,16 @@ def _operations(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "method": method.upper(),
                 "path": path,
                 "summary": operation["summary"],
-                "said": said,
-                "who": who.replace("`", ""),
+                "said": _plain(said),
+                "who": _plain(who),
                 "parameters": [_parameter(each) for each in operation.get("parameters", [])],
                 "body": _shape_in(operation.get("requestBody", {})),
                 "answers": [
-                    {"status": status, "says": each["description"], "shape": _shape_in(each)}
+                    {
+                        "status": status,
+                        "says": _plain(each["description"]),
+                        "shape": _shape_in(each),
+                    }
                     for status, each in sorted(operation["responses"].items())
                 ],
             }
@@ -102,8 +123,13 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
         "where": parameter["in"],
         "type": _type(parameter["schema"]),
         "required": parameter.get("required", False),
-        "description": parameter.get("description", ""),
+        "description": _plain(parameter.get("description", "")),
     }
+
+
+def _plain(text: str) -> str:
+    """Markdown's only sign that we use means nothing on a page."""
+    return text.replace("`", "")
 
 
 def _shape_in(part: dict[str, Any]) -> str:
@@ -124,7 +150,7 @@ def _fields(shape: dict[str, Any]) -> list[dict[str, Any]]:
             "name": name,
             "type": _type(field),
             "required": name in required,
-            "description": field.get("description", "").partition("\n")[0],
+            "description": _plain(field.get("description", "").partition("\n")[0]),
         }
         for name, field in shape["properties"].items()
     ]

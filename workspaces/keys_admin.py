@@ -120,11 +120,11 @@ class ApiKeyAdmin(MembersAdmin):
 
         It stands in the answer to the POST alone: in no session, message or address.
         """
-        return _new_key(self, request)
+        return _new_key(request, self)
 
 
 @never_cache
-def _new_key(page: ApiKeyAdmin, request: HttpRequest) -> HttpResponse:
+def _new_key(request: HttpRequest, page: ApiKeyAdmin) -> HttpResponse:
     if not page.has_add_permission(request):
         raise PermissionDenied
     actor = _by(request)["actor"]

@@ -7,7 +7,7 @@ in: a throttle that is down must not stop work; that is counted.
 from __future__ import annotations
 
 import logging
-import time
+from time import time
 from typing import TYPE_CHECKING
 
 from django_redis import get_redis_connection
@@ -37,7 +37,7 @@ class CallerThrottle(SimpleRateThrottle):
         most, seconds = self.parse_rate(str(api_settings.DEFAULT_THROTTLE_RATES[kind]))
         if most is None or seconds is None:
             return True
-        window, gone = divmod(time.time(), seconds)
+        window, gone = divmod(time(), seconds)
         self.left = seconds - gone
         return self._count(f"throttle:{kind}:{who}:{int(window)}", seconds) <= most
 

@@ -16,6 +16,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -132,6 +133,7 @@ class Callback(ApiView):
     A browser, which asks for a page, is led to the account's page or shown what went wrong.
     """
 
+    authentication_classes = (SessionAuthentication,)  # a program's key is nobody here
     permission_classes = (AllowAny,)
     renderer_classes = (JSONRenderer, FailedPage)
 

@@ -1,17 +1,22 @@
 """Every error of the API has one shape, and the number that says what the caller can do."""
 
+from datetime import UTC, datetime
+from io import BytesIO
 from uuid import uuid4
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import Http404
 from rest_framework import exceptions, serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.test import APIClient, APIRequestFactory
 from rest_framework.views import APIView
 
-from revfirst.api import handle_exception, status_of
-from revfirst.errors import Conflict, Missing, Refused, RevFirstError, Unavailable
+from revfirst.api import Input, handle_exception, status_of
+from revfirst.errors import Conflict, Invalid, Missing, Refused, RevFirstError, Unavailable
+from revfirst.parsers import BodyTooLarge, DeepJSONParser
+from tests.environments import bare, python
 from tests.factories import UserFactory
 
 AUTHORIZE = "/integrations/x/oauth/authorize"
@@ -26,6 +31,10 @@ class _Gone(Missing):
 class _Body(serializers.Serializer):
     number = serializers.IntegerField()
     words = serializers.ListField(child=serializers.CharField(max_length=3))
+
+
+def _with_settings(folder):
+    return bare(folder, DJANGO_SETTINGS_MODULE="revfirst.settings")
 
 
 def answer_to(error: Exception):
@@ -51,7 +60,14 @@ def api(db):
 
 @pytest.mark.parametrize(
     ("family", "status"),
-    [(Missing, 404), (Refused, 403), (Conflict, 409), (Unavailable, 503), (RevFirstError, 400)],
+    [
+        (Missing, 404),
+        (Refused, 403),
+        (Conflict, 409),
+        (Invalid, 422),
+        (Unavailable, 503),
+        (RevFirstError, 400),
+    ],
 )
 def test_each_family_has_its_number(family, status):
     answer = answer_to(family("In words.", code="a_code"))
@@ -98,6 +114,43 @@ def test_validation_names_the_fields_with_message_and_code():
     assert answer.data["code"] == "invalid"
     assert answer.data["fields"]["number"][0]["code"] == "invalid"
     assert answer.data["fields"]["words"][1][0]["code"] == "max_length"
+
+
+def test_a_database_that_is_busy_or_away_is_503():
+    answer = answer_to(OperationalError("canceling statement due to lock timeout"))
+    assert (answer.status_code, answer.data["code"]) == (503, "unavailable")
+    assert "lock" not in str(answer.data)
+
+
+def test_an_error_that_knows_until_when_says_so():
+    error = Conflict("Later.")
+    error.not_before = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)  # type: ignore[attr-defined]
+    assert answer_to(error).headers["Retry-After"] == "Wed, 25 Nov 2026 12:00:00 GMT"
+
+
+def test_fields_that_nobody_asked_for_are_named():
+    class Body(Input):
+        number = serializers.IntegerField()
+
+    with pytest.raises(exceptions.ValidationError) as raised:
+        Body(data={"number": 1, "b": 2, "a": 3}).is_valid(raise_exception=True)
+    fields = answer_to(raised.value).data["fields"]
+    assert {name: told[0]["code"] for name, told in fields.items()} == {
+        "a": "unknown",
+        "b": "unknown",
+    }
+
+
+@pytest.mark.parametrize("length", ["65537", "9" * 30, "-1", "many"])
+def test_a_body_beyond_measure_is_not_read(length):
+    request = APIRequestFactory().post("/", {}, format="json", CONTENT_LENGTH=length)
+    with pytest.raises(BodyTooLarge):
+        DeepJSONParser().parse(BytesIO(b"{}"), parser_context={"request": request})
+
+
+def test_the_parser_loads_whatever_is_loaded_first(tmp_path):
+    for module in ("revfirst.api", "revfirst.parsers", "rest_framework.views"):
+        python(f"import django; django.setup(); import {module}", env=_with_settings(tmp_path))
 
 
 def test_what_nobody_expected_is_left_to_the_server():
