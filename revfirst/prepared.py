@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model, QuerySet
 from django.db.models.query import ModelIterable
 
@@ -31,6 +31,7 @@ class _Plan:
         """A compiler that sends these values."""
         sent = tuple(values[s.name] if isinstance(s, _Slot) else s for s in self.slots)
         compiler = copy(self.compiler)
+        compiler.connection = connections[DEFAULT_DB_ALIAS]  # this thread's own
         compiler.as_sql = lambda *args, **kwargs: (self.sql, sent)
         return compiler
 
