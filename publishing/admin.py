@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,12 +17,16 @@ from django.utils.timesince import timesince
 from publishing import services
 from publishing.item_page import actor_of, decide, offered, typed_text, version_seen
 from publishing.models import Approval, OptOut, PublishAttempt, QueueItem
-from publishing.states import State
+from publishing.states import Outcome, State
 from publishing.text import LIMIT, weighted_length
 from revfirst.admin import ReasonForm, act_on_each
 from revfirst.errors import RevFirstError
 from workspaces.members_admin import MembersAdmin
 from workspaces.models import AuditEvent, Workspace
+
+
+def _utc(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"
 
 
 class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -126,11 +131,12 @@ class QueueItemAdmin(MembersAdmin):
         if post is None:
             return "Nobody: this is a post of our own."
         return format_html(
-            '<div class="card"><p><b>@{}</b> · {} UTC · <a href="{}" rel="noopener noreferrer">'
-            'open on X</a></p><p dir="auto" class="text">{}</p></div>',
+            '<div class="card"><p><b>@{}</b> · {} · <a href="{}" rel="noopener noreferrer">'
+            'open on X</a>{}</p><p dir="auto" class="text">{}</p></div>',
             post.author_username or post.author_id,
-            f"{post.posted_at:%Y-%m-%d %H:%M}",
+            _utc(post.posted_at),
             post.url,
+            " · asked for no more replies" if services.is_left_alone(post) else "",
             post.text,
         )
 
@@ -165,8 +171,11 @@ class QueueItemAdmin(MembersAdmin):
         if item.state != State.APPROVED or not (item.blocked_reason or item.not_before):
             return age
         why = (item.blocked_reason or item.last_error or "waiting").replace("_", " ")
-        until = f", until {item.not_before:%Y-%m-%d %H:%M} UTC" if item.not_before else ""
-        return f"{age} · {why}{until}"
+        if item.not_before is None:
+            return f"{age} · {why}"
+        ends = not item.blocked_reason or services.opens_by_itself(item.blocked_reason)
+        when = "until" if ends else "asked again at"
+        return f"{age} · {why}, {when} {_utc(item.not_before)}"
 
     @admin.display(description="X charges")
     def price(self, item: QueueItem) -> str:
@@ -190,14 +199,21 @@ class QueueItemAdmin(MembersAdmin):
             return "–"
         ended = "void" if approval.voided_at else "used" if approval.used_at else "live"
         return (
-            f"by {approval.approved_by} ({approval.door}) at {approval.approved_at:%Y-%m-%d %H:%M} "
-            f"UTC · {ended} · {approval.content_hash[:12]}"
+            f"by {approval.approved_by} ({approval.door}) at {_utc(approval.approved_at)}"
+            f" · {ended} · {approval.content_hash[:12]}"
         )
 
     @admin.display(description="on X")
     def on_x(self, item: QueueItem) -> str:
-        """The published post, or what X said instead."""
-        return item.x_post_id or item.last_words or "–"
+        """The published post, or what X said instead and how far the looks for it are."""
+        looked_for = item.attempts.filter(outcome__in=[Outcome.UNKNOWN, Outcome.HANDED_OFF]).first()
+        if looked_for is None:
+            return item.x_post_id or item.last_words or "–"
+        told = [item.last_words] if item.last_words else []
+        told.append(f"Our timeline was looked at {looked_for.looks} times, without finding it.")
+        if looked_for.next_look_at:
+            told.append(f"Next look after {_utc(looked_for.next_look_at)}.")
+        return " ".join(told)
 
     @admin.action(description="Approve", permissions=["operate"])
     def approve(self, request: HttpRequest, queryset: QuerySet[QueueItem]) -> None:

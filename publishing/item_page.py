@@ -70,6 +70,11 @@ def _may_be_given_up(item: QueueItem) -> bool:
     return _was_looked_for(item) or doubt.exists()
 
 
+def _may_be_left_alone(item: QueueItem) -> bool:
+    post = item.source_post
+    return post is not None and not services.is_left_alone(post)
+
+
 def decide(item: QueueItem, name: str, request: HttpRequest) -> None:
     """Do what the item's page asked for. Raises what the services raise, NotADecision or TextNotSaved."""
     decision = next((each for each in DECISIONS if each.name == name), None)
@@ -244,6 +249,6 @@ DECISIONS = (
         frozenset(S),
         _opt_out,
         hint="Nothing is sent to them until somebody takes it back.",
-        when=lambda item: item.source_post is not None,
+        when=_may_be_left_alone,
     ),
 )

@@ -56,7 +56,7 @@ class Prepared(Generic[M]):
         self._plan = self._plan or self._planned(values)
         compiler = self._plan.bound_to(values)
         query = SimpleNamespace(get_compiler=lambda using: compiler)
-        source = SimpleNamespace(db=DEFAULT_DB_ALIAS, query=query, _known_related_objects={})
+        source: Any = SimpleNamespace(db=DEFAULT_DB_ALIAS, query=query, _known_related_objects={})
         return next(iter(ModelIterable(source)), None)
 
     def _planned(self, values: dict[str, Any]) -> _Plan:

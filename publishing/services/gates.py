@@ -52,10 +52,11 @@ class Block:
 @dataclass(frozen=True)
 class Gate:
     """One question; `ask` answers None for yes, or the block, whose reason is the name but for
-    the approval's, which may be missing, void or expired."""
+    the approval's, which may be missing, void or expired. Some open by themselves after a while."""
 
     name: str
     ask: Callable[[Case], Block | None]
+    opens_by_itself: bool = False
 
 
 def _when(reason: str, blocked: Callable[[Case], object]) -> Gate:
@@ -70,7 +71,7 @@ def _until(reason: str, opens_at: Callable[[Case], datetime | None]) -> Gate:
         opening = opens_at(case)
         return Block(reason, opening) if opening is not None and opening > case.now else None
 
-    return Gate(reason, ask)
+    return Gate(reason, ask, opens_by_itself=True)
 
 
 def _approval(case: Case) -> Block | None:
@@ -120,7 +121,7 @@ def _quota(reason: str, limit: Callable[[Policy], int], window: timedelta) -> Ga
         opening = _after(getattr(case.facts, nth), window)
         return Block(reason, opening) if opening is not None and opening > case.now else None
 
-    return Gate(reason, ask)
+    return Gate(reason, ask, opens_by_itself=True)
 
 
 def _budget(case: Case) -> Block | None:
@@ -165,7 +166,7 @@ GATES: tuple[Gate, ...] = (
     _when("author_opted_out", lambda case: case.facts.opted_out),
     _quota("hourly_quota", lambda policy: policy.replies_per_hour, HOUR),
     _quota("daily_quota", lambda policy: policy.replies_per_day, DAY),
-    Gate("budget", _budget),
+    Gate("budget", _budget, opens_by_itself=True),
     _until("x_rate_limit", lambda case: case.facts.rate_resets_at),
     _until("circuit_breaker", lambda case: case.facts.breaker_shut_until),
 )
@@ -174,3 +175,8 @@ GATES: tuple[Gate, ...] = (
 def first_block(case: Case, *, gates: Iterable[Gate] = GATES) -> Block | None:
     """The first gate's block, or None when every gate says yes."""
     return next(filter(None, (gate.ask(case) for gate in gates)), None)
+
+
+def opens_by_itself(reason: str) -> bool:
+    """Whether a block for this reason ends without anybody's doing, at its `not_before`."""
+    return any(gate.opens_by_itself for gate in GATES if gate.name == reason)

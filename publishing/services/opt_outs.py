@@ -12,6 +12,11 @@ from workspaces.services import check_operator
 from x_integration.models import SourcePost
 
 
+def is_left_alone(post: SourcePost) -> bool:
+    """Whether the post's author asked for no more replies."""
+    return OptOut.objects.filter(workspace=post.workspace_id, author_id=post.author_id).exists()
+
+
 def opt_out_author(post: SourcePost, *, actor: Actor, now: datetime) -> bool:
     """Leave the post's author alone from now on; says whether it changed. Raises NotAllowed."""
     if actor.user:

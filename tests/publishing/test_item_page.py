@@ -131,6 +131,8 @@ def test_somebody_is_left_alone_and_answered_again(item):
     decide(item, "opt_out")
     opt_out = OptOut.objects.get()
     assert opt_out.author_id == item.source_post.author_id
+    assert "opt_out" not in offered(item)
+    assert "asked for no more replies" in browser(item).get(page_of(item)).content.decode()
     url = reverse("admin:publishing_optout_changelist")
     form = {"action": "answer_again", "_selected_action": [opt_out.pk]}
     assert "1 answered again" in browser(item).post(url, form, follow=True).content.decode()
@@ -143,6 +145,21 @@ def test_a_blocked_item_says_until_when(x):
     QueueItem.objects.update(blocked_reason="thread_cooldown", not_before=until)
     page = browser(item).get(page_of(item)).content.decode()
     assert f"thread cooldown, until {until:%Y-%m-%d %H:%M} UTC" in page
+
+
+def test_what_only_people_end_is_asked_again_and_promises_no_end(x):
+    item = x.approved(x.connected())
+    again = timezone.now() + timedelta(minutes=1)
+    QueueItem.objects.update(blocked_reason="workspace_paused", not_before=again)
+    page = browser(item).get(page_of(item)).content.decode()
+    assert f"workspace paused, asked again at {again:%Y-%m-%d %H:%M} UTC" in page
+
+
+def test_a_doubt_says_how_often_it_was_looked_for(doubt):
+    page = browser(doubt).get(page_of(doubt)).content.decode()
+    assert "X answered 500" in page
+    assert "looked at 3 times, without finding it" in page
+    assert "Next look" not in page
 
 
 def test_the_price_stands_on_the_page(item):
