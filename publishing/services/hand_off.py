@@ -103,8 +103,8 @@ def take_back_item(
     if not attempt.by_hand:
         raise WrongState(f"{attempt.item} was not handed off.")
     found = look_for_attempt(attempt, x=x, actor=actor, now=clock())
+    _check_not_published(attempt)
     if found is not False:
-        _check_not_published(attempt)
         raise CouldNotLook
     now = clock()
     with transaction.atomic(durable=True):

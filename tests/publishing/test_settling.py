@@ -4,6 +4,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
@@ -44,7 +45,7 @@ def pool():
             return act(*given, **more)
 
     class Pool(ThreadPoolExecutor):
-        def run(self, act, *given, **more) -> Future:
+        def run(self, act, *given, **more):
             return self.submit(work, act, *given, **more)
 
     with Pool(4) as threads:
@@ -56,12 +57,19 @@ def counter(name: str) -> Decimal:
     return sum(Counter.objects.filter(name=name).values_list("value", flat=True), Decimal(0))
 
 
-def settle(attempt: PublishAttempt, move: str, **told: object) -> PublishAttempt:
+def settle(attempt: PublishAttempt, move: str, **told: Any) -> PublishAttempt:
     """As whoever comes to settle it."""
     return settle_attempt(attempt.pk, move, actor=WORKER, now=timezone.now(), **told)
 
 
-def outcome(future: Future) -> str:
+def claimed(item: QueueItem) -> PublishAttempt:
+    """The try that a worker has begun."""
+    attempt = claim_item(item.pk, actor=WORKER, now=timezone.now())
+    assert attempt is not None
+    return attempt
+
+
+def outcome(future: Future[Any]) -> str:
     """`ok`, or the name of what was raised."""
     error = future.exception(timeout=20)
     return type(error).__name__ if error else "ok"
@@ -77,7 +85,7 @@ def outcome(future: Future) -> str:
 )
 def test_two_who_settle_at_once_charge_and_count_once(x, item, pool, moves, outcomes):
     """Both come while the item is held, so neither has written anything when the other reads."""
-    attempt = claim_item(item.pk, actor=WORKER, now=timezone.now())
+    attempt = claimed(item)
     post = x.simulator.say("cafe", item.text, in_reply_to=attempt.target, source="api")["id"]
     with held(item):
         coming = []
@@ -96,7 +104,7 @@ def test_two_who_settle_at_once_charge_and_count_once(x, item, pool, moves, outc
 
 def test_the_item_is_locked_before_the_attempt(item, pool):
     """As everywhere: two who lock them in two orders would wait for each other."""
-    attempt = claim_item(item.pk, actor=WORKER, now=timezone.now())
+    attempt = claimed(item)
     with held(attempt):
         settling = pool.run(settle, attempt, "confirm", x_post_id="7")
         wait_for_waiting(1)
@@ -105,7 +113,7 @@ def test_the_item_is_locked_before_the_attempt(item, pool):
 
 
 def test_a_failure_locks_the_workspace_before_the_item(item, pool):
-    attempt = claim_item(item.pk, actor=WORKER, now=timezone.now())
+    attempt = claimed(item)
     with held(item):
         settling = pool.run(settle, attempt, "fail", code="forbidden")
         wait_for_waiting(1)
@@ -113,13 +121,13 @@ def test_a_failure_locks_the_workspace_before_the_item(item, pool):
     assert outcome(settling) == "ok"
 
 
-def slowly_refused(x, item: QueueItem, pool) -> Future:
+def slowly_refused(x, item: QueueItem, pool):
     """X takes its time to refuse; the claim is committed when this returns."""
     x.simulator.settings(latency_ms=800)
     x.fault(**problem(403, SAID))
     going = pool.run(publish_item, item.pk, x=XClient(), actor=WORKER, clock=timezone.now)
-    claimed = PublishAttempt.objects.filter(item=item)
-    assert wait_until(claimed.exists, seconds=10, every=0.02)
+    begun = PublishAttempt.objects.filter(item=item)
+    assert wait_until(begun.exists, seconds=10, every=0.02)
     return going
 
 
@@ -149,10 +157,13 @@ def test_waiting_for_a_workspace_ends_and_then_the_sweep_makes_a_doubt(x, item, 
 def test_a_call_that_took_long_leaves_less_time_to_settle(x, item, monkeypatch):
     """The task's time-out must not cut it: from the claim on it is so many seconds in all."""
     waited = []
+
+    def note(act, *, seconds, every):
+        waited.append(seconds)
+        return act()
+
     monkeypatch.setattr(publish, "SETTLED_BY_SECONDS", 0.0)
-    monkeypatch.setattr(
-        publish, "wait_until", lambda act, *, seconds, every: waited.append(seconds) or act()
-    )
+    monkeypatch.setattr(publish, "wait_until", note)
     assert x.publish(item).state == State.PUBLISHED
     assert waited[0] <= 0
 
@@ -192,14 +203,13 @@ def test_a_database_that_goes_away_after_the_settle_leaves_the_publication_publi
 
 def test_a_database_that_is_away_for_a_moment_costs_no_outcome(x, item, monkeypatch):
     """The first settle loses its connection; the second one writes down what X said."""
-    lost, settling = [], publish.settle_attempt
+    left = [True]
 
     def cut_once(*given, **more):
-        if not lost:
-            lost.append(True)
+        if left and left.pop():
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        return settling(*given, **more)
+        return settle_attempt(*given, **more)
 
     monkeypatch.setattr(publish, "settle_attempt", cut_once)
     assert x.publish(item).state == State.PUBLISHED
@@ -214,6 +224,6 @@ def test_what_is_no_trouble_of_the_database_is_not_hidden(x, item, monkeypatch):
 
 def test_a_lock_that_never_comes_is_an_operational_error(item, monkeypatch):
     """What the settle tries again after: shown against the real lock of another connection."""
-    attempt = claim_item(item.pk, actor=WORKER, now=timezone.now())
+    attempt = claimed(item)
     with held(Workspace.objects.get()), pytest.raises(OperationalError):
         settle(attempt, "fail", code="forbidden")
