@@ -13,7 +13,8 @@ from publishing import services
 from publishing.models import CircuitBreaker, QueueItem
 from publishing.states import State
 from revfirst.errors import RevFirstError
-from tests.crashes import check_books, check_item, reconnect
+from tests.books import check_books, check_item
+from tests.crashes import reconnect
 from tests.worlds import operator, problem
 from workspaces.actors import Actor
 from workspaces.models import SystemHold
@@ -177,7 +178,7 @@ def _run(x: World, mortals: Mortals, draw: Draw) -> None:
         _act(x, mortals, item, draw.act)
         item.refresh_from_db()
         check_item(x, item)
-    check_books([workspace])
+    check_books(x, [workspace])
 
 
 def _hang_faults(x: World, workspace: Workspace, draw: Draw) -> None:

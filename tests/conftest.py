@@ -82,9 +82,15 @@ def x(simulator: SimulatorProcess, settings, transactional_db) -> World:
 
 @pytest.fixture(scope="session")
 def mortals(simulator: SimulatorProcess, django_db_setup: None) -> Iterator[Mortals]:
-    """Workers of their own on the test's database and X, that can be killed; limits leave them be."""
-    plenty = {"MAX_REPLIES_PER_HOUR": "1000000", "MAX_REPLIES_PER_DAY": "1000000"}
-    with Mortals(environment(simulator) | plenty, folder=ROOT) as process:
+    """Workers of their own on the test's database and X, that can be killed.
+
+    Limits leave them be, but for the cooldowns; what they commit is kept, as in production.
+    """
+    limits = ("PER_HOUR", "PER_DAY")
+    env = environment(simulator) | {f"MAX_REPLIES_{limit}": "100000" for limit in limits}
+    env["MAX_CONSECUTIVE_PUBLISH_FAILURES"] = "1000"
+    env["PGOPTIONS"] = "-c synchronous_commit=on"
+    with Mortals(env, folder=ROOT) as process:
         yield process
 
 

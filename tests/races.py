@@ -10,11 +10,11 @@ from publishing.models import QueueItem
 from publishing.services import approve_item, propose_replies
 from publishing.services.approvals import freeze
 from publishing.states import State
-from tests.crashes import check_books, check_item
+from tests.books import check_books, check_item
 from tests.factories import QueueItemFactory, SourcePostFactory
 from tests.worlds import WORKER, operator
 from workspaces.actors import Actor
-from workspaces.models import AuditEvent
+from workspaces.models import AuditEvent, Counter
 from workspaces.services import pause_workspace, resume_workspace
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def two_on_one_item(x: World, mortals: Mortals, *, mutant: str = "") -> None:
     item.refresh_from_db()
     check_item(x, item)
     assert item.state == State.PUBLISHED
-    check_books([item.workspace])
+    check_books(x, [item.workspace])
 
 
 def a_pause_before_the_claim(x: World, mortals: Mortals, *, mutant: str = "") -> None:
@@ -64,7 +64,7 @@ def a_pause_before_the_claim(x: World, mortals: Mortals, *, mutant: str = "") ->
     assert mortals.run("go_on", [item.pk]).raised == ""
     item.refresh_from_db()
     check_item(x, item)
-    check_books([workspace])
+    check_books(x, [workspace])
 
 
 def two_replies_to_one_thread(x: World, mortals: Mortals, *, mutant: str = "") -> None:
@@ -86,10 +86,12 @@ def two_replies_to_one_thread(x: World, mortals: Mortals, *, mutant: str = "") -
     for worker in workers:
         worker.let_go()
     assert [worker.wait().raised for worker in workers] == ["", ""]
+    assert len(x.machine_posts()) == 1, "both went"
     stand = QueueItem.objects.order_by("blocked_reason").values_list("state", "blocked_reason")
     assert list(stand) == [(State.PUBLISHED, ""), (State.APPROVED, "thread_cooldown")]
-    assert len(x.machine_posts()) == 1
-    check_books([workspace])
+    blocked = Counter.objects.get(chain=str(workspace.pk), name="publish_blocked_total")
+    assert (blocked.labels, blocked.value) == ("reason=thread_cooldown", 1)
+    check_books(x, [workspace])
 
 
 def approved_replies(x: World, workspace: Workspace, count: int) -> list[QueueItem]:

@@ -18,12 +18,13 @@ def main() -> None:
     """Get Django ready, open nothing, and fork a worker for each order."""
     out = os.dup(1)
     os.dup2(2, 1)  # what a worker prints is no line of ours
-    if not os.environ.get("MORTALS_ARE_LOUD"):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     django.setup()
     import tests.mortals.works  # noqa: F401 - imported once, for all workers
     from tests.mortals.birth import live
 
+    os.write(out, b'{"ready": true}\n')
+    if not os.environ.get("MORTALS_ARE_LOUD"):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     alive: dict[int, int] = {}
     heard = b""
     while True:

@@ -11,6 +11,8 @@ from django.utils import timezone
 from publishing import services
 from publishing.models import QueueItem
 from publishing.states import State
+from revfirst.db import one_row
+from tests import acts
 from workspaces.actors import Actor
 from x_integration.client import XClient
 
@@ -64,6 +66,17 @@ def sweep(after: float = 0) -> str:
     return str(services.sweep(actor=Actor.worker(), now=now))
 
 
+def durability() -> str:
+    """Whether what is committed here would outlive the database's own crash."""
+    return str(one_row("SHOW synchronous_commit", [])[0])
+
+
+def decide(move: str, item_id: int, version: int, after: float = 0) -> None:
+    """What a person decides about an item, seen in `version`."""
+    item = QueueItem.objects.select_related("workspace").get(pk=item_id)
+    acts.decide(move, item, version=version, clock=_ahead(after))
+
+
 def go_on(item_ids: list[int], until: float = LATE) -> None:
     """Everything that a worker does later: the tasks once more, sweeps, batches, until all rests.
 
@@ -106,5 +119,6 @@ def _ahead(seconds: float) -> Clock:
 
 
 WORKS: dict[str, Callable[..., Any]] = {
-    work.__name__: work for work in (publish_one, publish_due, publish_all, sweep, go_on)
+    work.__name__: work
+    for work in (publish_one, publish_due, publish_all, sweep, decide, durability, go_on)
 }

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests import chaos
-from tests.crashes import check_books
+from tests.books import check_books
 from workspaces.models import Workspace
 
 
@@ -27,4 +27,4 @@ def test_random_runs_leave_none_doubled_none_lost_and_no_difference(x, mortals, 
         chaos.run(x, mortals, draw)
         if draw.number % 50 == 49:
             print(f"seed {draw.seed}: {draw.number + 1} runs")
-    check_books(Workspace.objects.all())
+    check_books(x, Workspace.objects.all())

@@ -54,9 +54,8 @@ def test_gates_asked_outside_the_claim_let_an_item_pass_a_pause(x, mortals):
         races.a_pause_before_the_claim(x, mortals, mutant="gates_outside")
 
 
-# Says something only where the same race of right workers is green (test_races.py).
 def test_gates_asked_outside_the_claim_send_two_replies_to_one_thread(x, mortals):
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="both went"):
         races.two_replies_to_one_thread(x, mortals, mutant="gates_outside")
 
 

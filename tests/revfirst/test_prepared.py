@@ -59,9 +59,7 @@ def test_another_thread_reads_over_its_own_connection():
 
 
 def test_a_value_that_is_computed_with_is_refused_it_would_be_stale():
-    late = Prepared(
-        lambda now: QueueItem.objects.filter(moved_at__lt=now - timedelta(seconds=1))
-    )
+    late = Prepared(lambda now: QueueItem.objects.filter(moved_at__lt=now - timedelta(seconds=1)))
     with pytest.raises(ValueError, match="compute in the database"):
         late.first(now=timezone.now())
 
