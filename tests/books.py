@@ -56,16 +56,19 @@ def check_attempts(item: QueueItem) -> None:
     rows = AuditEvent.objects.filter(chain=str(item.workspace_id), subject=item.subject)
     confirms = rows.filter(type__in=["item.confirm", "item.confirm_by_hand"])
     assert (outcomes.count(Outcome.SUCCEEDED), confirms.count()) == (successes, successes)
-    holding = item.attempts.open().count()  # type: ignore[attr-defined]  # the manager's own
+    holding = item.attempts.open().count()
     assert holding == int(item.state in HOLDS_ITS_PLACE), "a reservation is left over, or lost"
 
 
 def check_books(x: World, workspaces: Iterable[Workspace]) -> None:
     """Chains hold; counters, audit, timelines and money agree."""
-    assert [each for each in audit.verify() if isinstance(each, audit.Break)] == []
-    assert compare_counters() == []
+    breaks = [str(each) for each in audit.verify() if isinstance(each, audit.Break)]
+    assert not breaks, "; ".join(breaks)
+    differences = [str(each) for each in compare_counters()]
+    assert not differences, "; ".join(differences)
     for workspace in workspaces:
-        assert compare_workspace(workspace, x=XClient()).differences == ()
+        legs = compare_workspace(workspace, x=XClient()).differences
+        assert not legs, "; ".join(legs)
         check_money(x, workspace)
     assert not PublishAttempt.objects.filter(outcome=Outcome.IN_FLIGHT).exists()
 

@@ -76,8 +76,16 @@ def _decide(move: str, item: QueueItem) -> None:
 
 def _rows() -> dict[str, list[dict[str, Any]]]:
     """Everything that a decision may write."""
-    models = (QueueItem, Approval, PublishAttempt, AuditEvent, Counter, Spend, OrmQ)
-    rows = {model.__name__: list(model.objects.order_by("pk").values()) for model in models}  # type: ignore[attr-defined]
+    models: tuple[Any, ...] = (
+        QueueItem,
+        Approval,
+        PublishAttempt,
+        AuditEvent,
+        Counter,
+        Spend,
+        OrmQ,
+    )
+    rows = {model.__name__: list(model.objects.order_by("pk").values()) for model in models}
     for row in rows["PublishAttempt"]:
         for column in _OF_LOOKING:
             del row[column]

@@ -14,6 +14,8 @@ from publishing.states import State
 from revfirst.db import one_row
 from tests import acts
 from workspaces.actors import Actor
+from workspaces.models import Workspace
+from workspaces.services import pause_workspace, resume_workspace, set_kill_switch
 from x_integration.client import XClient
 
 if TYPE_CHECKING:
@@ -64,6 +66,26 @@ def sweep(after: float = 0) -> str:
     """Settle what was left behind."""
     now = timezone.now() + timedelta(seconds=after)
     return str(services.sweep(actor=Actor.worker(), now=now))
+
+
+def kill_switch() -> None:
+    """Stop every workspace, as the command does."""
+    set_kill_switch(True, reason="A crisis.", actor=Actor.command(), now=timezone.now())
+
+
+def pause() -> None:
+    """Stop each workspace, as its operator does."""
+    for workspace in Workspace.objects.all():
+        told = {"reason": "A crisis.", "actor": Actor.command(), "now": timezone.now()}
+        pause_workspace(workspace, **told)  # type: ignore[arg-type]
+
+
+def lift_stops() -> None:
+    """Let go again of what `kill_switch` and `pause` stopped."""
+    actor, now = Actor.command(), timezone.now()
+    set_kill_switch(False, reason="It is over.", actor=actor, now=now)
+    for workspace in Workspace.objects.all():
+        resume_workspace(workspace, actor=actor, now=now)
 
 
 def durability() -> str:
@@ -120,5 +142,16 @@ def _ahead(seconds: float) -> Clock:
 
 WORKS: dict[str, Callable[..., Any]] = {
     work.__name__: work
-    for work in (publish_one, publish_due, publish_all, sweep, decide, durability, go_on)
+    for work in (
+        publish_one,
+        publish_due,
+        publish_all,
+        sweep,
+        decide,
+        kill_switch,
+        pause,
+        lift_stops,
+        durability,
+        go_on,
+    )
 }

@@ -24,6 +24,19 @@ def test_of_two_replies_to_one_thread_one_goes_and_one_waits_for_the_cooldown(x,
     races.two_replies_to_one_thread(x, mortals)
 
 
+@pytest.mark.parametrize("stop", ["kill_switch", "pause"])
+def test_a_claim_that_waited_sends_nothing_after_a_stop_has_answered(x, mortals, stop):
+    races.a_stop_while_a_claim_waits(x, mortals, stop)
+
+
+def test_a_text_that_changed_after_the_yes_does_not_go_out(x, mortals):
+    races.a_text_changed_after_the_yes(x, mortals)
+
+
+def test_a_doubt_is_looked_for_and_never_sent_again_by_itself(x, mortals):
+    races.a_doubt_meets_the_sweep(x, mortals)
+
+
 @pytest.fixture
 def five_hundred(x):
     """Approved replies to ten people each, in many workspaces."""
