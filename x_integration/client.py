@@ -50,7 +50,7 @@ MAX_BODY_BYTES = 8_000_000
 MAX_PAGES = 1000
 CREATE_POST = "POST /2/tweets"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-_ID_IN_PATH = re.compile(r"/[0-9]+(?=/|$)")
+_ID_IN_PATH = re.compile(r"(?<=[a-z])/[0-9]+(?=/|$)")  # the version comes after nothing
 _LONGEST_LIFE_SECONDS = 366 * 24 * 3600
 
 
@@ -228,7 +228,7 @@ class XClient:
         headers = {"Authorization": f"Bearer {token}"}
         answer = self._send(method, settings.X_API_BASE_URL + path, headers=headers, **parts)
         if rate := rate_of(answer.headers, spent=answer.status == 429):
-            self._rates[f"{method} {_ID_IN_PATH.sub('/{id}', path)}"] = rate
+            self._rates[endpoint_of(method, path)] = rate
         return answer
 
     def _send(self, method: str, url: str, *, flight: Flight | None = None, **parts: Any) -> Answer:
@@ -250,6 +250,11 @@ class XClient:
                 if len(body) > MAX_BODY_BYTES:
                     raise requests.RequestException("The answer is too large.")
             return Answer(response.status_code, _json(body), response.headers, body)
+
+
+def endpoint_of(method: str, path: str) -> str:
+    """The name under which X counts such calls: `GET /2/users/{id}/tweets` of anybody's."""
+    return f"{method} {_ID_IN_PATH.sub('/{id}', path)}"
 
 
 def _json(body: bytes) -> Any:

@@ -19,6 +19,9 @@ _LEADING_MENTIONS = re.compile(r"^(?:@\w{1,50}\s+)+")
 _SCHEME = re.compile(r"\bhttps?://", re.IGNORECASE)
 _SHORT_LINK = re.compile(r"https?://t\.co/\w+", re.ASCII)
 _MOST_LINKS, _LONGEST_LINK = 1000, 2000  # of one post, of one address
+# X names the client that made a post, where it names one at all (its document calls the field
+# deprecated); these are the clients that people use.
+_PEOPLES_CLIENTS = ("X Web App", "Twitter Web App", "X for ", "Twitter for ")
 POST_ID = re.compile(r"[1-9][0-9]{0,18}")
 
 FIELDS = {
@@ -57,6 +60,17 @@ class Post:
     def replied_to(self) -> str:
         """The id of the post that this one answers, or an empty string."""
         return self.referenced.get("replied_to", "")
+
+    @property
+    def content(self) -> tuple[str, str]:
+        """What it answers and what it says, as both are compared."""
+        return content(self.replied_to, self.text)
+
+    @property
+    def made_by_a_person(self) -> bool | None:
+        """Whether it came from a client that people use; None where X names no client."""
+        client = str(self.raw.get("source") or "")
+        return client.startswith(_PEOPLES_CLIENTS) if client else None
 
 
 @dataclass(frozen=True)
@@ -182,11 +196,18 @@ def _with_links_opened(text: str, urls: list[Any]) -> str:
     return _SHORT_LINK.sub(lambda found: opened.get(found[0], found[0]), text)
 
 
-def normalised(text: str) -> str:
-    """`text` as it is compared with the timeline: NFC, no leading @mentions, no URL schemes.
+def content(target: str | None, text: str) -> tuple[str, str]:
+    """Target and text in the form in which they are compared; without a target it is a post of its own."""
+    return target or "", normalised(text, reply=bool(target))
 
-    X prefixes replies with automatic mentions and completes bare links (docs/X-API.md, Reading).
+
+def normalised(text: str, *, reply: bool) -> str:
+    """`text` as it is compared with the timeline: NFC, no URL schemes; of a reply no leading @mentions.
+
+    X prefixes replies with automatic mentions and completes bare links (docs/X-API.md, Reading). What a
+    post of its own begins with is what was written.
     """
     composed = unicodedata.normalize("NFC", html.unescape(text)).strip()
-    words = _SCHEME.sub("", _LEADING_MENTIONS.sub("", composed)).split()
+    said = _LEADING_MENTIONS.sub("", composed) if reply else composed
+    words = _SCHEME.sub("", said).split()
     return " ".join(word.rstrip("/") for word in words)

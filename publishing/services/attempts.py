@@ -26,15 +26,15 @@ def write_attempt(
         target=post.x_post_id if post else "",
         thread=post.thread if post else "",
         author_id=post.author_id if post else "",
-        text_hash=text_hash(item.text),
+        text_hash=text_hash(item.text, reply=post is not None),
         started_at=now,
         **columns,
     )
 
 
-def text_hash(text: str) -> str:
+def text_hash(text: str, *, reply: bool) -> str:
     """SHA-256, in hex, of the text in the form in which it is compared with the timeline."""
-    return hashlib.sha256(normalised(text).encode()).hexdigest()
+    return hashlib.sha256(normalised(text, reply=reply).encode()).hexdigest()
 
 
 def price_of_item(item: QueueItem) -> Price:

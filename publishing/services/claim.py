@@ -108,7 +108,7 @@ def case_of(
         workspace=workspace,
         account=account,
         approver_id=approval.approved_by_id if approval else None,
-        text_hash=text_hash(item.text),
+        text_hash=text_hash(item.text, reply=item.source_post is not None),
         policy=policy,
         now=now,
     )

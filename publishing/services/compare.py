@@ -15,12 +15,9 @@ from workspaces.models import AuditEvent, Counter, Workspace
 from workspaces.snapshots import one_snapshot
 from x_integration.client import XClient
 from x_integration.models import XAccount
-from x_integration.payloads import Post, normalised
+from x_integration.payloads import Post, content
 from x_integration.services import with_access_token
 
-# X names the client that made a post, where it names one at all (its document calls the field
-# deprecated); these are the clients that people use.
-_PEOPLES_CLIENTS = ("X Web App", "Twitter Web App", "X for ", "Twitter for ")
 _POSTS_THAT_X_SHOWS = 3200  # of one timeline (docs/X-API.md, Reading)
 
 
@@ -85,16 +82,15 @@ def _unsettled(workspace: Workspace) -> Counts[tuple[str, str]]:
     outcomes = (Outcome.IN_FLIGHT, Outcome.UNKNOWN)
     attempts = PublishAttempt.objects.filter(item__workspace=workspace, outcome__in=outcomes)
     snapshots = attempts.values_list("snapshot", flat=True)
-    return Counts((sent["target"] or "", normalised(sent["text"])) for sent in snapshots)
+    return Counts(content(sent["target"], sent["text"]) for sent in snapshots)
 
 
 def _not_excused(posts: list[Post], unsettled: Counts[tuple[str, str]]) -> list[Post]:
     """The posts but for one for each attempt that may have made it: a second one is a double."""
     left = []
     for post in posts:
-        content = _content(post)
-        if unsettled[content] > 0:
-            unsettled[content] -= 1
+        if unsettled[post.content] > 0:
+            unsettled[post.content] -= 1
         else:
             left.append(post)
     return left
@@ -102,21 +98,15 @@ def _not_excused(posts: list[Post], unsettled: Counts[tuple[str, str]]) -> list[
 
 def _is_a_machines(post: Post, sent: set[tuple[str, str]]) -> bool:
     """Whether no person's client made the post; where X names none, whether its content is ours."""
-    source = str(post.raw.get("source") or "")
-    if not source:
-        return _content(post) in sent
-    return not source.startswith(_PEOPLES_CLIENTS)
-
-
-def _content(post: Post) -> tuple[str, str]:
-    return post.replied_to, normalised(post.text)
+    by_a_person = post.made_by_a_person
+    return post.content in sent if by_a_person is None else not by_a_person
 
 
 def _sent(workspace: Workspace) -> set[tuple[str, str]]:
     """Target and text of everything that was ever tried."""
     attempts = PublishAttempt.objects.filter(item__workspace=workspace)
     snapshots = attempts.values_list("snapshot", flat=True)
-    return {(sent["target"] or "", normalised(sent["text"])) for sent in snapshots}
+    return {content(sent["target"], sent["text"]) for sent in snapshots}
 
 
 def compare_counters() -> list[counters.Difference]:

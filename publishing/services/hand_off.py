@@ -5,7 +5,7 @@ is an attempt of its own kind: looked for like a doubt, counted apart, and never
 """
 
 from datetime import datetime
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -32,7 +32,7 @@ def web_intent(item: QueueItem) -> str:
     asked = {"text": item.text}
     if item.source_post:
         asked = {"in_reply_to": item.source_post.x_post_id, **asked}
-    return f"{settings.X_WEB_BASE_URL}/intent/tweet?{urlencode(asked)}"
+    return f"{settings.X_WEB_BASE_URL}/intent/tweet?{urlencode(asked, quote_via=quote)}"
 
 
 def hand_off_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:

@@ -18,7 +18,7 @@ from x_integration.answers import DUPLICATE_CONTENT
 from x_integration.client import XClient
 from x_integration.errors import NoAccessToken
 from x_integration.models import XAccount
-from x_integration.payloads import Post, normalised
+from x_integration.payloads import Post, content
 from x_integration.services import with_access_token
 
 PUBLISHED_TWICE = "published_twice"  # alarm
@@ -95,11 +95,9 @@ def _find(attempt: PublishAttempt, *, x: XClient, actor: Actor, now: datetime) -
 
     Raises XReadFailed, XUnauthorized, NoAccessToken or OutOfTime.
     """
-    text, target = normalised(attempt.snapshot["text"]), attempt.snapshot["target"] or ""
+    ours = content(attempt.snapshot["target"], attempt.snapshot["text"])
     posts = own_posts_since_first_try(attempt, x=x, actor=actor, now=now)
-    matches = [
-        post for post in posts if post.replied_to == target and normalised(post.text) == text
-    ]
+    matches = [post for post in posts if post.content == ours]
     taken = set(
         attempt.workspace.items.filter(x_post_id__in=[post.id for post in matches]).values_list(
             "x_post_id", flat=True

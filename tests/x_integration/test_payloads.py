@@ -367,13 +367,13 @@ DIFFERENT = {
 @pytest.mark.parametrize("name", SAME)
 def test_what_x_changes_makes_no_difference(name):
     ours, theirs = SAME[name]
-    assert normalised(ours) == normalised(theirs)
+    assert normalised(ours, reply=True) == normalised(theirs, reply=True)
 
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_what_a_person_changes_makes_a_difference(name):
     ours, theirs = DIFFERENT[name]
-    assert normalised(ours) != normalised(theirs)
+    assert normalised(ours, reply=True) != normalised(theirs, reply=True)
 
 
 TYPED = [
@@ -389,7 +389,8 @@ TYPED = [
 
 @pytest.mark.parametrize("typed", TYPED)
 def test_a_text_is_recognised_after_x_escaped_it(typed):
-    assert normalised(read(text=html.escape(typed, quote=False)).text) == normalised(typed)
+    read_again = read(text=html.escape(typed, quote=False)).text
+    assert normalised(read_again, reply=False) == normalised(typed, reply=False)
 
 
 @pytest.mark.parametrize("typed", TYPED)
@@ -404,7 +405,8 @@ def test_a_published_text_is_recognised_on_the_timeline(voice, settings, typed, 
         access_token=voice.tokens.access_token,
         start_time=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    assert normalised(next(found).posts[0].text) == normalised(typed)
+    said = next(found).posts[0].text
+    assert normalised(said, reply=True) == normalised(typed, reply=True)
 
 
 @pytest.mark.parametrize("urls", [40_000, 1])
