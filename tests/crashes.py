@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -181,12 +181,12 @@ def _go_on(
     item.refresh_from_db()
 
 
-def reconnect(x: World, workspace: Workspace) -> None:
+def reconnect(x: World, workspace: Workspace, *, now: datetime | None = None) -> None:
     """A person connects the account anew."""
     cache.clear()
     pair = x.simulator.connect(workspace.x_account.username)
     XAccount.objects.filter(workspace=workspace).update(
-        **token_columns(_kept(pair), now=timezone.now()), refresh_leased_until=None
+        **token_columns(_kept(pair), now=now or timezone.now()), refresh_leased_until=None
     )
 
 

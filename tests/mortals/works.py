@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import requests
+from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
 from publishing import services
-from publishing.models import QueueItem
+from publishing.models import PublishAttempt, QueueItem
 from publishing.states import State
 from revfirst.db import one_row
 from tests import acts
@@ -119,6 +121,32 @@ def go_on(item_ids: list[int], until: float = LATE) -> None:
         publish_one(item_id, after)
 
 
+def live_on(item_ids: list[int], begin: float, steps: list[float]) -> float:
+    """Sweeps and batches at later and later times, X's clock with ours, until nothing is to come.
+
+    Returns how far ahead the last one was.
+    """
+    after = begin
+    for step in steps:
+        after += step
+        _set_clock_of_x(after)
+        _once_more(after)
+        if _nothing_is_to_come(item_ids):
+            break
+    return after
+
+
+def _set_clock_of_x(ahead: float) -> None:
+    url = f"{settings.X_API_BASE_URL}/control/settings"
+    requests.patch(url, json={"ahead_seconds": ahead}, timeout=10).raise_for_status()
+
+
+def _nothing_is_to_come(item_ids: list[int]) -> bool:
+    """Whether all items rest, and nobody will look for anything any more."""
+    looks = PublishAttempt.objects.filter(item__in=item_ids, next_look_at__isnull=False)
+    return _all_rest(item_ids) and not looks.exists()
+
+
 def _once_more(after: float) -> None:
     if after >= _LOCKS_OF_THE_DEAD_END:
         cache.clear()
@@ -153,5 +181,6 @@ WORKS: dict[str, Callable[..., Any]] = {
         lift_stops,
         durability,
         go_on,
+        live_on,
     )
 }
