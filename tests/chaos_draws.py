@@ -109,6 +109,7 @@ class Act:
 
     item: int
     chance: float
+    stops: bool  # or lets go again, or connects the account again
     dies_at: str  # of a decision: the web process that makes it is killed
 
 
@@ -196,7 +197,7 @@ def _job(random: Random, items: int, nth: int) -> Job:
 
 
 def _act(random: Random, item: int) -> Act:
-    return Act(item, random.random(), _perhaps(random, 0.15, _DECIDING))
+    return Act(item, random.random(), random.random() < 0.2, _perhaps(random, 0.15, _DECIDING))
 
 
 def _perhaps(random: Random, chance: float, of: tuple[str, ...]) -> str:

@@ -51,7 +51,9 @@ def act(
     Work goes on meanwhile: what may be done when it is chosen may be refused when it is done.
     """
     item = QueueItem.objects.select_related("workspace__x_account", "source_post").get(pk=item.pk)
-    deeds = [*_decisions(item, clock), *_on_x(x, item), *_stops(x, item.workspace, clock)]
+    deeds = [*_decisions(item, clock), *_on_x(x, item)]
+    if drawn.stops or not deeds:
+        deeds = _stops(x, item.workspace, clock)
     name, deed = deeds[int(drawn.chance * len(deeds))]
     if drawn.dies_at and name in acts.MOVES:
         dead = mortals.run("decide", name, item.pk, item.version, after, dies_at=drawn.dies_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -17,6 +18,7 @@ from publishing.models import Approval, PublishAttempt, QueueItem
 from publishing.services import facts, settle
 from publishing.services.approvals import snapshot_of
 from publishing.states import Outcome, State
+from revfirst.prepared import Prepared
 from tests.mortals.hooks import rewire
 from tests.mortals.places import CLAIM, CREATE_POST, LOOK, SETTLE
 from workspaces import audit
@@ -36,6 +38,10 @@ def claim_unguarded() -> None:
     anywhere = dataclasses.replace(states.MOVES["claim"], sources=frozenset(State))
     states.MOVES["claim"] = anywhere
     lock = QuerySet.select_for_update
+    for module in list(sys.modules.values()):  # what was built before is built again
+        for value in list(vars(module).values()):
+            if isinstance(value, Prepared):
+                value._plan = None
 
     def of_the_chain_only(rows: Any, **options: Any) -> Any:
         return lock(rows, **options) if rows.model is AuditChain else rows.all()

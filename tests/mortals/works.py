@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import requests
 from django.conf import settings
 from django.core.cache import cache
+from django.db import connections
 from django.utils import timezone
 
 from publishing import services
+from publishing.errors import WrongState
 from publishing.models import PublishAttempt, QueueItem
 from publishing.states import State
 from revfirst.db import one_row
@@ -29,6 +33,24 @@ SOON = (0, 130, 140, 180, 660, 3600)
 """Seconds after now at which the world goes on, until everything rests; an approval lives longer."""
 LATE = 25 * 3600
 _LOCKS_OF_THE_DEAD_END = 30  # seconds: the lock on a renewal
+
+
+def warm_up() -> None:
+    """Do once what every worker would do anew: build the statements that it always sends.
+
+    It finds nothing to do, and leaves no connection open: each worker makes its own.
+    """
+    nobody = -1
+    publish_one(nobody)
+    services.claim_item(nobody, actor=Actor.worker(), now=timezone.now())
+    with suppress(WrongState):
+        services.settle_attempt(nobody, "doubt", actor=Actor.worker(), now=timezone.now())
+    long_ago = -100 * 365 * 24 * 3600
+    sweep(long_ago)
+    publish_due(long_ago)
+    cache.get("nothing")
+    connections.close_all()
+    gc.freeze()
 
 
 def publish_one(item_id: int, after: float = 0) -> None:
