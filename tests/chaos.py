@@ -1,240 +1,234 @@
-"""Random runs: faults of X, kills, a second worker and a person's acts, drawn from a seed."""
+"""Random runs of publishing: faults of X, kills, several workers, and people who act in the middle.
+
+Each run has an empty world of its own. Calls and kills are real; waiting is not: our clocks and X's are
+set ahead together.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from random import Random
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.core.cache import cache
 from django.utils import timezone
 
-from publishing import services
-from publishing.models import CircuitBreaker, QueueItem
-from publishing.states import State
-from revfirst.errors import RevFirstError
-from tests.crashes import check_books, check_item, reconnect
-from tests.worlds import operator, problem
-from workspaces.actors import Actor
-from workspaces.models import SystemHold
-from workspaces.services import lift_containment, lift_hold
-from x_integration.models import XAccount
-from x_integration.services import lift_account_hold
+from publishing.models import QueueItem
+from publishing.services import approve_item, propose_item
+from revfirst.wait import wait_out
+from tests.chaos_checks import check_run
+from tests.chaos_draws import OF_POSTING, OF_READING, OF_RENEWING, Act, Draw, Job, Phase
+from tests.chaos_people import act, ahead, lift_everything
+from tests.crashes import reconnect
+from tests.factories import SourcePostFactory
+from tests.tables import empty_tables
+from tests.worlds import WORKER, operator
 
 if TYPE_CHECKING:
     from tests.mortals import Mortals, Worker
     from tests.worlds import World
     from workspaces.models import Workspace
 
-Fault = dict[str, Any]
-_PROBLEMS = "https://api.twitter.com/2/problems/"
-_DEAD = {
-    "error": "invalid_request",
-    "error_description": "Value passed for the token was invalid.",
-}
-OF_POSTING: dict[str, Fault] = {
-    "slow": {"kind": "delay", "ms": 100},
-    "slow answer": {"kind": "slow_answer", "ms": 100},
-    "answer lost": {"kind": "lost_answer"},
-    "dropped": {"kind": "drop"},
-    "500": problem(500),
-    "503 after the post": {"kind": "status_after", "status": 503},
-    "html": {"kind": "html"},
-    "html after the post": {"kind": "html", "after": True},
-    "truncated": {"kind": "truncate"},
-    "no id": {"kind": "edit_answer", "without": ["data"]},
-    "429": {"kind": "rate_limited", "reset_in": 120},
-    "usage cap": problem(429, kind=f"{_PROBLEMS}usage-capped"),
-    "402": problem(402, kind=f"{_PROBLEMS}credits"),
-    "400": problem(400, kind=f"{_PROBLEMS}invalid-request"),
-    "401": problem(401),
-    "401 twice": {**problem(401), "times": 2},
-    "duplicate": problem(403, "You are not allowed to create a Tweet with duplicate content."),
-    "suspended": problem(403, "Your account is suspended and may not do this."),
-    "summon rule": problem(
-        403, "You can only reply to or quote posts where you are mentioned or are the author."
-    ),
-    "gone": problem(404, kind=f"{_PROBLEMS}resource-not-found"),
-    "404, empty": {"kind": "status", "status": 404},
-}
-OF_READING: dict[str, Fault] = {
-    "500": problem(500),
-    "html": {"kind": "html"},
-    "dropped": {"kind": "drop"},
-    "truncated": {"kind": "truncate"},
-    "401": problem(401),
-    "429": {"kind": "rate_limited"},
-}
-OF_RENEWING: dict[str, Fault] = {
-    "500": problem(500),
-    "answer lost": {"kind": "lost_answer"},
-    "refused": {"kind": "status", "status": 400, "body": _DEAD},
-    "truncated": {"kind": "truncate"},
-}
-DEATHS_AT_WORK = (
-    "claim: attempt written",
-    "claim: before COMMIT",
-    "claim: after COMMIT",
-    "call: connected, nothing sent",
-    "call: half of the body sent",
-    "call: sent, no answer yet",
-    "call: answer read",
-    "settle: item moved",
-    "settle: before COMMIT",
-    "settle: after COMMIT",
-    "401: renewal sent, no answer yet",
-    "401: renewed",
-)
-DEATHS_LATER = (
-    "sweep: doubted, not looked",
-    "settle: before COMMIT",
-    "look: asked, no answer yet",
-    "look: timeline read",
-    "look: confirm before COMMIT",
-    "look: confirm after COMMIT",
-    "look in vain: before COMMIT",
-    "claim: after COMMIT",
-    "call: sent, no answer yet",
-)
-_PATIENCE = 8  # times that a person comes and lifts what is held
+_READING = "/2/users/[0-9]+/tweets"
+_LOCK_TIMED_OUT = "OperationalError: canceling statement due to lock timeout"
+_TO_THE_END = [
+    0,
+    20,
+    120,
+    500,
+    120,
+    3600,
+    3700,
+    21_600,
+    64_800,
+    86_400,
+    270_000,
+]  # seconds, in steps
+_UNTIL_SEEN = _TO_THE_END[:5]
+_SLOW = 0.07  # seconds: the slowest fault, and a margin
 
 
-@dataclass(frozen=True)
-class Draw:
-    """What one run meets; made from the seed and its number alone."""
+@dataclass
+class Tally:
+    """What the runs so far were made of."""
 
-    seed: int
-    number: int
-    posting: str
-    reading: str
-    renewing: str
-    dies_at: str
-    dies_later_at: str
-    second_worker: bool
-    items: int
-    act: str
-
-    @classmethod
-    def make(cls, seed: int, number: int) -> Draw:
-        """The same draw for the same seed and number, always."""
-        random = Random(f"{seed}:{number}")
-
-        def perhaps(chance: float, of: Any) -> str:
-            drawn = random.choice(list(of))
-            return str(drawn) if random.random() < chance else ""
-
-        return cls(
-            seed=seed,
-            number=number,
-            posting=perhaps(0.85, OF_POSTING),
-            reading=perhaps(0.3, OF_READING),
-            renewing=perhaps(0.3, OF_RENEWING),
-            dies_at=perhaps(0.5, DEATHS_AT_WORK),
-            dies_later_at=perhaps(0.3, DEATHS_LATER),
-            second_worker=random.random() < 0.4,
-            items=random.choice((1, 1, 2)),
-            act=random.choice(("give_up_item", "resend_item", "")),
-        )
+    numbers: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    kills: Counter[str] = field(default_factory=Counter)
+    acts: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        drawn = {
-            "a fault of posting": self.posting,
-            "of reading": self.reading,
-            "of renewing": self.renewing,
-            "a kill": self.dies_at,
-            "a later kill": self.dies_later_at,
-            "a person's act": self.act,
+        def told(counted: Counter[str]) -> str:
+            return ", ".join(f"{name} {count}" for name, count in sorted(counted.items()))
+
+        lines = [told(self.numbers), f"items at the end: {told(self.states)}"]
+        for what in ("faults", "kills", "acts"):
+            counted = getattr(self, what)
+            lines.append(f"{what} ({sum(counted.values())}): {told(counted)}")
+        return "\n".join(lines)
+
+
+@dataclass
+class Run:
+    """One run, as far as it has come."""
+
+    x: World
+    mortals: Mortals
+    draw: Draw
+    tally: Tally
+    workspaces: list[Workspace] = field(default_factory=list)
+    items: list[QueueItem] = field(default_factory=list)
+    after: float = 0  # seconds that our clocks and X's are ahead
+    hung: dict[int, str] = field(default_factory=dict)
+
+    def play(self) -> None:
+        """From an empty world to the end of all looks and approvals."""
+        self._make_world()
+        for phase in self.draw.phases:
+            self._play_phase(phase)
+        self._calm_down(_UNTIL_SEEN, dies_at=self.draw.dies_later_at)
+        for drawn in self.draw.last_acts:
+            self._act(drawn)
+        self._calm_down(_TO_THE_END)
+        for workspace in self.workspaces:
+            reconnect(self.x, workspace, now=ahead(self.after)())
+        found = check_run(self.x, self.workspaces, self.items, limits=self.draw.limits)
+        self.tally.numbers.update(found)
+        self.tally.numbers["runs"] += 1
+        self.tally.states.update(item.state for item in self.items)
+
+    # --- the world ----------------------------------------------------------------------------
+
+    def _make_world(self) -> None:
+        empty_tables()
+        self.x.simulator.reset()
+        self.x.simulator.settings(rate_limits={"*": 1_000_000})
+        cache.clear()
+        for number in range(self.draw.workspaces):
+            workspace = self.x.connected(f"brand{number}")
+            self._tighten(workspace)
+            self.workspaces.append(workspace)
+            thread = ""
+            for each in range(self.draw.items):
+                thread = self._make_item(workspace, number, each, thread=thread)
+
+    def _tighten(self, workspace: Workspace) -> None:
+        tight: dict[str, dict[str, Any]] = {
+            "an hour's quota": {"max_replies_per_hour": 1},
+            "a day's budget": {"daily_budget_usd": Decimal("0.02")},
+            "three failures": {"max_consecutive_failures": 3},
         }
-        told = [f"{what}: {name}" for what, name in drawn.items() if name]
-        workers = "two workers" if self.second_worker else "one worker"
-        return f"run {self.number} of seed {self.seed}: {'; '.join([*told, workers])}; {self.items} item(s)"
+        for column, value in tight.get(self.draw.limits, {}).items():
+            setattr(workspace, column, value)
+        workspace.save(update_fields=list(tight.get(self.draw.limits, {})))
+
+    def _make_item(self, workspace: Workspace, of: int, each: int, *, thread: str) -> str:
+        """One approved item: a reply, or now and then a post; returns its conversation."""
+        now, by = timezone.now(), f"guest{each}of{of}"
+        is_post = each == 2
+        post = None
+        if not is_post:
+            self.x.simulator.make_user(by)
+            in_reply_to = {"in_reply_to": thread} if thread and self._one_thread else {}
+            said = self.x.simulator.say(by, f"@brand{of} hello, it is {by}", **in_reply_to)
+            thread = said["conversation_id"]
+            post = SourcePostFactory(
+                workspace=workspace,
+                x_post_id=said["id"],
+                author_id=str(100 + each),
+                author_username=by,
+                conversation_id=thread,
+            )
+        text = f"Number {each} of {of}: welcome!"
+        item = propose_item(workspace, text=text, source_post=post, actor=WORKER, now=now)
+        approve_item(item.pk, version=1, actor=operator(workspace), now=now)
+        self.items.append(item)
+        return thread
+
+    @property
+    def _one_thread(self) -> bool:
+        return self.draw.limits == "one thread"
+
+    # --- what happens -------------------------------------------------------------------------
+
+    def _play_phase(self, phase: Phase) -> None:
+        for name in phase.posting:
+            self._hang(f"POST {name}", "POST", "/2/tweets", OF_POSTING[name])
+        for name in phase.reading:
+            self._hang(f"GET {name}", "GET", _READING, OF_READING[name])
+        for name in phase.renewing:
+            self._hang(f"renewal {name}", "POST", "/2/oauth2/token", OF_RENEWING[name])
+        workers = [self._start(job) for job in phase.jobs]
+        for drawn in phase.acts:
+            self._act(drawn)
+        for worker in workers:
+            self._end(worker)
+        self._pass(phase.passes)
+
+    def _hang(self, name: str, method: str, path: str, fault: dict[str, Any]) -> None:
+        wish = {"times": 1, **fault, "method": method, "path": path}
+        made = self.x.simulator.control("POST", "/faults", wish)
+        self.hung[made["id"]] = name
+
+    def _start(self, job: Job) -> Worker:
+        args = [self.items[job.item].pk] if job.work == "publish_one" else []
+        return self.mortals.start(job.work, *args, self.after, dies_at=job.dies_at)
+
+    def _end(self, worker: Worker) -> None:
+        """A worker ends as it should, or by SIGKILL where it was to die, if it came there."""
+        worker.wait()
+        if worker.died_at:
+            assert worker.was_killed
+            self.tally.kills[worker.died_at] += 1
+            return
+        error = worker.raised
+        assert not error or error.startswith(("WrongState", _LOCK_TIMED_OUT)), error
+
+    def _act(self, drawn: Act) -> None:
+        done = act(
+            self.x,
+            self.mortals,
+            self.items[drawn.item],
+            drawn,
+            clock=ahead(self.after),
+            after=self.after,
+        )
+        self.tally.acts[done] += 1
+
+    def _pass(self, seconds: float) -> None:
+        self.after += seconds
+        if seconds:
+            self.x.simulator.settings(ahead_seconds=self.after)
+        if seconds > 30:
+            cache.clear()  # the locks of the dead have ended
+
+    def _calm_down(self, steps: list[float], *, dies_at: str = "") -> None:
+        """X works again, people lift what is held, and workers go on until all rests."""
+        self._take_faults_down()
+        ids = [item.pk for item in self.items]
+        for place in (dies_at, "") if dies_at else ("",):
+            lift_everything(self.x, self.workspaces, now=ahead(self.after)())
+            worker = self.mortals.start("live_on", ids, self.after, steps, dies_at=place)
+            self._end(worker)
+            done = worker.returned if worker.returned is not None else self.after + sum(steps[:3])
+            self._pass(float(done) - self.after)
+
+    def _take_faults_down(self) -> None:
+        for hung in self.x.simulator.faults():
+            if hung["hits"]:
+                self.tally.faults[self.hung[hung["id"]]] += hung["hits"]
+                if "slow" in self.hung[hung["id"]]:
+                    wait_out(_SLOW)
+        self.hung.clear()
+        self.x.simulator.clear_faults()
 
 
-def run(x: World, mortals: Mortals, draw: Draw) -> None:
-    """One run in a workspace of its own. A failing run says its seed and its draw."""
+def run(x: World, mortals: Mortals, draw: Draw, tally: Tally) -> None:
+    """One run. A failing one says its seed and its draw."""
     try:
-        _run(x, mortals, draw)
+        Run(x, mortals, draw, tally).play()
     except Exception as error:
         again = f"--chaos-seed {draw.seed} --chaos-run {draw.number}"
         raise AssertionError(f'{draw}\nagain: make chaos ARGS="{again}"\n{error!r}') from error
-
-
-def _run(x: World, mortals: Mortals, draw: Draw) -> None:
-    workspace = x.connected(f"brand{draw.number}")
-    items = [
-        x.answering(workspace, by=f"guest{each}of{draw.number}", text=f"Welcome, guest {each}!")
-        for each in range(draw.items)
-    ]
-    _hang_faults(x, workspace, draw)
-    works = [mortals.start("publish_one", items[0].pk, dies_at=draw.dies_at)]
-    if draw.second_worker:
-        works.append(mortals.start("publish_due"))
-    for worker in works:
-        _check_end(worker)
-    _let_go_on(x, mortals, workspace, items, dies_at=draw.dies_later_at)
-    x.simulator.clear_faults()
-    for item in items:
-        _act(x, mortals, item, draw.act)
-        item.refresh_from_db()
-        check_item(x, item)
-    check_books([workspace])
-
-
-def _hang_faults(x: World, workspace: Workspace, draw: Draw) -> None:
-    if draw.posting:
-        x.fault(**OF_POSTING[draw.posting])
-    if draw.reading:
-        path = f"/2/users/{workspace.x_account.x_user_id}/tweets"
-        x.fault(**OF_READING[draw.reading], method="GET", path=path)
-    if draw.renewing:
-        x.fault(**OF_RENEWING[draw.renewing], path="/2/oauth2/token")
-
-
-def _check_end(worker: Worker) -> None:
-    """A worker ends as it should, or by SIGKILL where it was to die."""
-    worker.wait()
-    assert worker.was_killed if worker.died_at else worker.raised in ("", "WrongState")
-
-
-def _let_go_on(
-    x: World, mortals: Mortals, workspace: Workspace, items: list[QueueItem], *, dies_at: str
-) -> None:
-    """The world goes on, and a person lifts what is held, until all items rest."""
-    ids = [item.pk for item in items]
-    _check_end(mortals.start("go_on", ids, dies_at=dies_at))
-    for _ in range(_PATIENCE):
-        if not QueueItem.objects.filter(pk__in=ids, state=State.APPROVED).exists():
-            break
-        _lift_everything(x, workspace)
-        # The clocks of the last round were ahead; what it put off is due when they are again.
-        QueueItem.objects.filter(pk__in=ids).update(not_before=None)
-        _check_end(mortals.start("go_on", ids))
-    _check_end(mortals.start("go_on", ids))
-
-
-def _lift_everything(x: World, workspace: Workspace) -> None:
-    """A person looks at what is held, lifts it, and connects the account again where it must be."""
-    person, now = operator(workspace), timezone.now()
-    for kind in SystemHold.objects.filter(lifted_at=None).values_list("kind", flat=True):
-        lift_hold(kind, reason="Looked into.", actor=Actor.command(), now=now)
-    lift_account_hold(workspace, actor=person, now=now)
-    lift_containment(workspace, actor=person, now=now)
-    CircuitBreaker.objects.all().delete()
-    cache.clear()
-    account = XAccount.objects.get(workspace=workspace)
-    if not account.access_token_valid(now) or account.was_renewed_lately(now):
-        reconnect(x, workspace)
-
-
-def _act(x: World, mortals: Mortals, item: QueueItem, act: str) -> None:
-    """What a person decides about an item that waits for one, where there are such decisions."""
-    item.refresh_from_db()
-    decide = getattr(services, act, None) if item.needs_person and act else None
-    if decide is None:
-        return
-    reasoned = {"version": item.version, "reason": "Looked at X."}
-    try:
-        decide(item.pk, **reasoned, actor=operator(item.workspace), now=timezone.now())
-    except RevFirstError as error:
-        raise AssertionError(f"{act} was refused: {error!r}") from error
-    _let_go_on(x, mortals, item.workspace, [item], dies_at="")

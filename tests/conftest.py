@@ -1,20 +1,17 @@
 """What every test may ask for: a clean database, a simulator of X, a connected workspace."""
 
-import functools
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
 from django.test import TransactionTestCase
 
 from tests.mortals import Mortals
+from tests.tables import empty_tables
 from tests.worlds import ROOT, World, environment
 from x_integration.simulator.process import SimulatorProcess
-
-_KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,35 +22,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--chaos-run", type=int, help="this one alone")
 
 
-def _empty_tables(_: object) -> None:
-    """Empty what a test with real commits left, without the audit's triggers; keep the fixtures.
-
-    The stock flush would make all permissions again after each test, and TRUNCATE pays for every
-    table, filled or not: twenty times what deleting a few rows costs.
-    """
-    tables = _tables()
-    filled = " UNION ALL ".join(
-        f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})"  # noqa: S608 - our own names
-        for table in tables
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(filled)
-        deletes = [f"DELETE FROM {table}" for (table,) in cursor.fetchall()]  # noqa: S608 - as above
-        sleeping = "SET session_replication_role = replica"
-        awake = "SET session_replication_role = origin"
-        cursor.execute("; ".join([sleeping, *deletes, awake]))
-
-
-@functools.cache
-def _tables() -> list[str]:
-    names = set(connection.introspection.table_names()) - _KEPT
-    return [connection.ops.quote_name(name) for name in sorted(names)]
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _fast_flush() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", _empty_tables)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
         yield
 
 
@@ -82,9 +54,15 @@ def x(simulator: SimulatorProcess, settings, transactional_db) -> World:
 
 @pytest.fixture(scope="session")
 def mortals(simulator: SimulatorProcess, django_db_setup: None) -> Iterator[Mortals]:
-    """Workers of their own on the test's database and X, that can be killed; limits leave them be."""
-    plenty = {"MAX_REPLIES_PER_HOUR": "1000000", "MAX_REPLIES_PER_DAY": "1000000"}
-    with Mortals(environment(simulator) | plenty, folder=ROOT) as process:
+    """Workers of their own on the test's database and X, that can be killed.
+
+    Limits leave them be, but for the cooldowns; what they commit is kept, as in production.
+    """
+    limits = ("PER_HOUR", "PER_DAY")
+    env = environment(simulator) | {f"MAX_REPLIES_{limit}": "100000" for limit in limits}
+    env["MAX_CONSECUTIVE_PUBLISH_FAILURES"] = "1000"
+    env["PGOPTIONS"] = "-c synchronous_commit=on"
+    with Mortals(env, folder=ROOT) as process:
         yield process
 
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.core.cache import cache
 from django.utils import timezone
 
-from publishing.models import Approval, PublishAttempt, QueueItem
-from publishing.services import compare_counters, compare_workspace
-from publishing.states import Outcome, State
+from publishing.states import State
 from revfirst.wait import wait_until
+from tests.books import check_books, check_item
 from tests.worlds import problem
-from workspaces import audit
-from workspaces.models import AuditEvent
-from x_integration.client import TokenPair, XClient
+from x_integration.client import TokenPair
 from x_integration.models import XAccount
 from x_integration.services.pairs import token_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from publishing.models import QueueItem
     from tests.mortals import Mortals, Worker
     from tests.worlds import World
     from workspaces.models import Workspace
@@ -161,7 +157,7 @@ def crash(x: World, mortals: Mortals, case: Crash, *, mutant: str = "") -> None:
     _go_on(x, mortals, item, reconnects=case.reconnects, mutant=mutant)
     check_item(x, item)
     assert (item.state, len(x.machine_posts())) == (case.ends, case.posts)
-    check_books([item.workspace])
+    check_books(x, [item.workspace])
 
 
 def _work(
@@ -185,53 +181,15 @@ def _go_on(
     item.refresh_from_db()
 
 
-def reconnect(x: World, workspace: Workspace) -> None:
+def reconnect(x: World, workspace: Workspace, *, now: datetime | None = None) -> None:
     """A person connects the account anew."""
     cache.clear()
     pair = x.simulator.connect(workspace.x_account.username)
     XAccount.objects.filter(workspace=workspace).update(
-        **token_columns(_kept(pair), now=timezone.now()), refresh_leased_until=None
+        **token_columns(_kept(pair), now=now or timezone.now()), refresh_leased_until=None
     )
 
 
 def _kept(pair: Any) -> TokenPair:
     life = timedelta(seconds=pair.expires_in)
     return TokenPair(pair.access_token, pair.refresh_token, life, pair.scope, "bearer")
-
-
-# --- what must hold, whatever happened -------------------------------------------------------------
-
-
-def check_item(x: World, item: QueueItem) -> None:
-    """Exactly one post at X, or none and the item says so: published, or refused, or flagged."""
-    target = item.source_post.x_post_id if item.source_post else None
-    username = item.workspace.x_account.username
-    mine = x.simulator.posts(username=username, source="api")
-    ids = [post["id"] for post in mine if post["in_reply_to"] == target and not post["deleted"]]
-    assert len(ids) <= 1, "it stands at X twice"
-    assert ids == [item.x_post_id] * (item.state == PUBLISHED), "X and the item differ"
-    at_rest = item.state in (PUBLISHED, FAILED, EXPIRED, State.REJECTED) or item.needs_person
-    assert at_rest, f"nobody cares for it: {item.state} {item.blocked_reason}"
-    check_attempts(item)
-
-
-def check_attempts(item: QueueItem) -> None:
-    """Nothing is in flight, and a published item has one success, audited once, approval used."""
-    outcomes = list(item.attempts.values_list("outcome", flat=True))
-    assert Outcome.IN_FLIGHT not in outcomes
-    successes = int(item.state == PUBLISHED)
-    confirms = AuditEvent.objects.filter(
-        chain=str(item.workspace_id), subject=item.subject, type="item.confirm"
-    )
-    assert (outcomes.count(Outcome.SUCCEEDED), confirms.count()) == (successes, successes)
-    live = Approval.objects.filter(item=item, used_at=None, voided_at=None)
-    assert not live.exists(), "an approval is left over"
-
-
-def check_books(workspaces: Iterable[Workspace]) -> None:
-    """Chains hold, and counters, audit and timelines agree."""
-    assert [each for each in audit.verify() if isinstance(each, audit.Break)] == []
-    assert compare_counters() == []
-    for workspace in workspaces:
-        assert compare_workspace(workspace, x=XClient()).differences == ()
-    assert not PublishAttempt.objects.filter(outcome=Outcome.IN_FLIGHT).exists()

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from publishing.models import QueueItem
+from publishing.models import Approval, QueueItem
 from publishing.services import approve_item, propose_replies
 from publishing.services.approvals import freeze
 from publishing.states import State
-from tests.crashes import check_books, check_item
+from tests.books import check_books, check_item
 from tests.factories import QueueItemFactory, SourcePostFactory
-from tests.worlds import WORKER, operator
+from tests.worlds import WORKER, attempts, operator
 from workspaces.actors import Actor
-from workspaces.models import AuditEvent
+from workspaces.models import AuditEvent, Counter
 from workspaces.services import pause_workspace, resume_workspace
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def two_on_one_item(x: World, mortals: Mortals, *, mutant: str = "") -> None:
     item.refresh_from_db()
     check_item(x, item)
     assert item.state == State.PUBLISHED
-    check_books([item.workspace])
+    check_books(x, [item.workspace])
 
 
 def a_pause_before_the_claim(x: World, mortals: Mortals, *, mutant: str = "") -> None:
@@ -64,7 +64,7 @@ def a_pause_before_the_claim(x: World, mortals: Mortals, *, mutant: str = "") ->
     assert mortals.run("go_on", [item.pk]).raised == ""
     item.refresh_from_db()
     check_item(x, item)
-    check_books([workspace])
+    check_books(x, [workspace])
 
 
 def two_replies_to_one_thread(x: World, mortals: Mortals, *, mutant: str = "") -> None:
@@ -86,10 +86,55 @@ def two_replies_to_one_thread(x: World, mortals: Mortals, *, mutant: str = "") -
     for worker in workers:
         worker.let_go()
     assert [worker.wait().raised for worker in workers] == ["", ""]
+    assert len(x.machine_posts()) == 1, "both went"
     stand = QueueItem.objects.order_by("blocked_reason").values_list("state", "blocked_reason")
     assert list(stand) == [(State.PUBLISHED, ""), (State.APPROVED, "thread_cooldown")]
-    assert len(x.machine_posts()) == 1
-    check_books([workspace])
+    blocked = Counter.objects.get(chain=str(workspace.pk), name="publish_blocked_total")
+    assert (blocked.labels, blocked.value) == ("reason=thread_cooldown", 1)
+    check_books(x, [workspace])
+
+
+def a_stop_while_a_claim_waits(x: World, mortals: Mortals, stop: str, *, mutant: str = "") -> None:
+    """A worker has claimed and is about to call when somebody stops everything, and goes on after
+    the stop has answered: it sends nothing any more, and the item goes out later."""
+    item = x.approved(x.connected())
+    worker = mortals.start("publish_one", item.pk, held_at="claim: after COMMIT", mutant=mutant)
+    assert worker.is_held(seconds=_SURELY)
+    assert mortals.run(stop, mutant=mutant).raised == ""
+    worker.let_go()
+    assert worker.wait().raised == ""
+    assert x.calls("POST", "/2/tweets") == [], "it began after the answer"
+    assert attempts(item) == ["not_executed"]
+    assert mortals.run("lift_stops").raised == ""
+    assert mortals.run("go_on", [item.pk]).raised == ""
+    item.refresh_from_db()
+    check_item(x, item)
+    assert item.state == State.PUBLISHED
+    check_books(x, [item.workspace])
+
+
+def a_text_changed_after_the_yes(x: World, mortals: Mortals, *, mutant: str = "") -> None:
+    """Somebody changed the row past the services: what nobody approved does not go out."""
+    item = x.approved(x.connected())
+    QueueItem.objects.filter(pk=item.pk).update(text="Nobody has seen this.")
+    assert mortals.run("publish_one", item.pk, mutant=mutant).raised == ""
+    said = {post["text"] for post in x.machine_posts()}
+    yes = set(Approval.objects.filter(item=item).values_list("snapshot__text", flat=True))
+    assert said <= yes, "nobody approved this"
+    item.refresh_from_db()
+    assert (item.state, item.blocked_reason) == (State.APPROVED, "approval_void")
+
+
+def a_doubt_meets_the_sweep(x: World, mortals: Mortals, *, mutant: str = "") -> None:
+    """X posts, and its answer is lost; it is asked once, however often a worker comes by."""
+    item = x.approved(x.connected())
+    x.fault("lost_answer")
+    assert mortals.run("publish_one", item.pk, mutant=mutant).raised == ""
+    assert mortals.run("go_on", [item.pk], mutant=mutant).raised == ""
+    assert len(x.calls("POST", "/2/tweets")) == 1, "it was sent again"
+    item.refresh_from_db()
+    check_item(x, item)
+    check_books(x, [item.workspace])
 
 
 def approved_replies(x: World, workspace: Workspace, count: int) -> list[QueueItem]:

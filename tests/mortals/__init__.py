@@ -13,6 +13,7 @@ import select
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 KILLED = -signal.SIGKILL
+_START_SECONDS = 30
 
 
 @dataclass
@@ -76,6 +78,7 @@ class Mortals:
         self._env, self._folder = dict(env), folder
         self._workers: list[Worker] = []
         self._heard = b""
+        self.is_ready = False
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -86,6 +89,10 @@ class Mortals:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
+        self._listen(_START_SECONDS)
+        if not self.is_ready:
+            self._end()
+            raise RuntimeError("The workers' parent process is not ready.")
         return self
 
     def __exit__(
@@ -95,7 +102,11 @@ class Mortals:
         traceback: TracebackType | None,
     ) -> None:
         """End it and every worker that is left: they share its process group."""
-        os.killpg(self._process.pid, signal.SIGKILL)
+        self._end()
+
+    def _end(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 
     def start(
@@ -132,9 +143,12 @@ class Mortals:
             return False
         heard = os.read(pipe.fileno(), 65_536)
         if not heard:
-            raise RuntimeError("The workers' parent process ended.")
+            raise RuntimeError("The workers' parent process ended: it says why on standard error.")
         *lines, self._heard = (self._heard + heard).split(b"\n")
         for line in lines:
             told = json.loads(line)
+            if told.pop("ready", False):
+                self.is_ready = True
+                continue
             self._workers[told.pop("number")].told.update(told)
         return True

@@ -15,15 +15,17 @@ _EVERY = 0.005  # seconds between two looks for the dead, while somebody is aliv
 
 
 def main() -> None:
-    """Get Django ready, open nothing, and fork a worker for each order."""
+    """Get Django ready, leave nothing open, and fork a worker for each order."""
     out = os.dup(1)
     os.dup2(2, 1)  # what a worker prints is no line of ours
+    django.setup()
+    from tests.mortals.birth import live
+    from tests.mortals.works import warm_up
+
+    warm_up()
+    os.write(out, b'{"ready": true}\n')
     if not os.environ.get("MORTALS_ARE_LOUD"):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    django.setup()
-    import tests.mortals.works  # noqa: F401 - imported once, for all workers
-    from tests.mortals.birth import live
-
     alive: dict[int, int] = {}
     heard = b""
     while True:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from functools import wraps
+import sys
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -14,13 +15,16 @@ from django.utils import timezone
 
 from publishing import states
 from publishing.models import Approval, PublishAttempt, QueueItem
-from publishing.services import settle
+from publishing.services import facts, settle
+from publishing.services.approvals import snapshot_of
 from publishing.states import Outcome, State
+from revfirst.prepared import Prepared
 from tests.mortals.hooks import rewire
-from tests.mortals.places import CLAIM, LOOK, SETTLE
+from tests.mortals.places import CLAIM, CREATE_POST, LOOK, SETTLE
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.models import AuditChain
+from x_integration.errors import XNotSent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +38,10 @@ def claim_unguarded() -> None:
     anywhere = dataclasses.replace(states.MOVES["claim"], sources=frozenset(State))
     states.MOVES["claim"] = anywhere
     lock = QuerySet.select_for_update
+    for module in list(sys.modules.values()):  # what was built before is built again
+        for value in list(vars(module).values()):
+            if isinstance(value, Prepared):
+                value._plan = None
 
     def of_the_chain_only(rows: Any, **options: Any) -> Any:
         return lock(rows, **options) if rows.model is AuditChain else rows.all()
@@ -142,7 +150,92 @@ def look_skipped() -> None:
     rewire(LOOK, lambda look: wraps(look)(wrong))
 
 
+def approval_of_anything() -> None:
+    """A yes counts for whatever the row says by now, and that is what goes out."""
+    rewire("publishing.services.approvals:covers", lambda covers: lambda *_: True)
+
+    def change(write: Any) -> Any:
+        def wrong(item: QueueItem, snapshot: Any, **columns: Any) -> PublishAttempt:
+            live = snapshot_of(item, item.workspace.x_account)
+            attempt: PublishAttempt = write(item, live, **columns)
+            return attempt
+
+        return wrong
+
+    rewire("publishing.services.attempts:write_attempt", change)
+
+
+def approval_not_used_up() -> None:
+    """A yes outlives the publication that it was for."""
+    rewire("publishing.services.settle:_use_approval", lambda use: lambda *_, **__: None)
+
+
+def reservation_kept() -> None:
+    """What an attempt reserved is never given back, whatever came of it."""
+    whole = facts._ASK.replace("outcome IN ('in_flight', 'unknown', 'succeeded')", "true")
+    if whole == facts._ASK:
+        raise RuntimeError("The gates' statement no longer says what holds a reservation.")
+    facts._ASK = whole
+
+
+def counter_outside() -> None:
+    """What is counted is counted after the transaction of its audit row."""
+
+    def change(add: Any) -> Any:
+        def wrong(chain: str, counts: Any) -> None:
+            transaction.on_commit(partial(add, chain, list(counts)))
+
+        return wrong
+
+    rewire("workspaces.counters:add", change)
+
+
+def doubt_sent_again() -> None:
+    """An answer that never came counts as "not sent": the machine sends again by itself."""
+
+    def change(call: Any) -> Any:
+        def wrong(*args: Any, **kwargs: Any) -> Any:
+            move, told = call(*args, **kwargs)
+            if move != "doubt":
+                return move, told
+            unsent = XNotSent(told["words"], code=told["code"])
+            return "release", {**told, "because": unsent}
+
+        return wrong
+
+    rewire("publishing.services.publish:_call", change)
+
+
+def no_send_window() -> None:
+    """A claim is good for ever, however long ago it was made."""
+
+    def change(create_post: Any) -> Any:
+        def wrong(*args: Any, begin_before: float, **kwargs: Any) -> Any:
+            return create_post(*args, begin_before=begin_before + 3600, **kwargs)
+
+        return wrong
+
+    rewire(CREATE_POST, change)
+
+
+def stop_without_waiting() -> None:
+    """A stop answers as soon as its row is there."""
+    rewire("workspaces.services.switches:wait_until_nothing_begins", lambda wait: lambda: None)
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
     mutant.__name__: mutant
-    for mutant in (claim_unguarded, settle_before_call, gates_outside, look_skipped)
+    for mutant in (
+        claim_unguarded,
+        settle_before_call,
+        gates_outside,
+        look_skipped,
+        approval_of_anything,
+        approval_not_used_up,
+        reservation_kept,
+        counter_outside,
+        doubt_sent_again,
+        no_send_window,
+        stop_without_waiting,
+    )
 }

@@ -54,6 +54,11 @@ PLACES: dict[str, Hook] = {
     "look in vain: before COMMIT": Commit(ATTEMPT, "before", (NOTE_LOOK,)),
     "look in vain: after COMMIT": Commit(ATTEMPT, "after", (NOTE_LOOK,)),
     "expiry: before COMMIT": Commit(ITEM, "before"),
+    # a person's decision
+    "decision: item moved": Statement(ITEM, "after"),
+    "decision: audited": Function(RECORD, "after"),
+    "decision: before COMMIT": Commit(ITEM, "before"),
+    "decision: after COMMIT": Commit(ITEM, "after"),
     # a 401 between two claims
     "401: released, nothing noted": Function(RENEW),
     "401: renewal sent, no answer yet": Wire(RENEWING, moment="sent"),

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import requests
+from django.conf import settings
 from django.core.cache import cache
+from django.db import connections
 from django.utils import timezone
 
 from publishing import services
-from publishing.models import QueueItem
+from publishing.errors import WrongState
+from publishing.models import PublishAttempt, QueueItem
 from publishing.states import State
+from revfirst.db import one_row
+from tests import acts
 from workspaces.actors import Actor
+from workspaces.models import Workspace
+from workspaces.services import pause_workspace, resume_workspace, set_kill_switch
 from x_integration.client import XClient
 
 if TYPE_CHECKING:
@@ -23,6 +33,24 @@ SOON = (0, 130, 140, 180, 660, 3600)
 """Seconds after now at which the world goes on, until everything rests; an approval lives longer."""
 LATE = 25 * 3600
 _LOCKS_OF_THE_DEAD_END = 30  # seconds: the lock on a renewal
+
+
+def warm_up() -> None:
+    """Do once what every worker would do anew: build the statements that it always sends.
+
+    It finds nothing to do, and leaves no connection open: each worker makes its own.
+    """
+    nobody = -1
+    publish_one(nobody)
+    services.claim_item(nobody, actor=Actor.worker(), now=timezone.now())
+    with suppress(WrongState):
+        services.settle_attempt(nobody, "doubt", actor=Actor.worker(), now=timezone.now())
+    long_ago = -100 * 365 * 24 * 3600
+    sweep(long_ago)
+    publish_due(long_ago)
+    cache.get("nothing")
+    connections.close_all()
+    gc.freeze()
 
 
 def publish_one(item_id: int, after: float = 0) -> None:
@@ -64,6 +92,37 @@ def sweep(after: float = 0) -> str:
     return str(services.sweep(actor=Actor.worker(), now=now))
 
 
+def kill_switch() -> None:
+    """Stop every workspace, as the command does."""
+    set_kill_switch(True, reason="A crisis.", actor=Actor.command(), now=timezone.now())
+
+
+def pause() -> None:
+    """Stop each workspace, as its operator does."""
+    for workspace in Workspace.objects.all():
+        told = {"reason": "A crisis.", "actor": Actor.command(), "now": timezone.now()}
+        pause_workspace(workspace, **told)  # type: ignore[arg-type]
+
+
+def lift_stops() -> None:
+    """Let go again of what `kill_switch` and `pause` stopped."""
+    actor, now = Actor.command(), timezone.now()
+    set_kill_switch(False, reason="It is over.", actor=actor, now=now)
+    for workspace in Workspace.objects.all():
+        resume_workspace(workspace, actor=actor, now=now)
+
+
+def durability() -> str:
+    """Whether what is committed here would outlive the database's own crash."""
+    return str(one_row("SHOW synchronous_commit", [])[0])
+
+
+def decide(move: str, item_id: int, version: int, after: float = 0) -> None:
+    """What a person decides about an item, seen in `version`."""
+    item = QueueItem.objects.select_related("workspace").get(pk=item_id)
+    acts.decide(move, item, version=version, clock=_ahead(after))
+
+
 def go_on(item_ids: list[int], until: float = LATE) -> None:
     """Everything that a worker does later: the tasks once more, sweeps, batches, until all rests.
 
@@ -82,6 +141,32 @@ def go_on(item_ids: list[int], until: float = LATE) -> None:
     _once_more(after)
     for item_id in item_ids:
         publish_one(item_id, after)
+
+
+def live_on(item_ids: list[int], begin: float, steps: list[float]) -> float:
+    """Sweeps and batches at later and later times, X's clock with ours, until nothing is to come.
+
+    Returns how far ahead the last one was.
+    """
+    after = begin
+    for step in steps:
+        after += step
+        _set_clock_of_x(after)
+        _once_more(after)
+        if _nothing_is_to_come(item_ids):
+            break
+    return after
+
+
+def _set_clock_of_x(ahead: float) -> None:
+    url = f"{settings.X_API_BASE_URL}/control/settings"
+    requests.patch(url, json={"ahead_seconds": ahead}, timeout=10).raise_for_status()
+
+
+def _nothing_is_to_come(item_ids: list[int]) -> bool:
+    """Whether all items rest, and nobody will look for anything any more."""
+    looks = PublishAttempt.objects.filter(item__in=item_ids, next_look_at__isnull=False)
+    return _all_rest(item_ids) and not looks.exists()
 
 
 def _once_more(after: float) -> None:
@@ -106,5 +191,18 @@ def _ahead(seconds: float) -> Clock:
 
 
 WORKS: dict[str, Callable[..., Any]] = {
-    work.__name__: work for work in (publish_one, publish_due, publish_all, sweep, go_on)
+    work.__name__: work
+    for work in (
+        publish_one,
+        publish_due,
+        publish_all,
+        sweep,
+        decide,
+        kill_switch,
+        pause,
+        lift_stops,
+        durability,
+        go_on,
+        live_on,
+    )
 }

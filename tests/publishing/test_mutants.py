@@ -1,6 +1,7 @@
 """Wrong workers turn the crash matrix and the races red: the checks see what they are there for."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -9,6 +10,7 @@ from publishing.models import PublishAttempt
 from publishing.states import State
 from tests import races
 from tests.crashes import CRASHES, crash
+from tests.mortals.mutants import MUTANTS
 
 CASES = {str(case): case for case in CRASHES}
 BACKSTOPS = {"attempt_one_open_per_item", "attempt_number_once"}
@@ -54,12 +56,50 @@ def test_gates_asked_outside_the_claim_let_an_item_pass_a_pause(x, mortals):
         races.a_pause_before_the_claim(x, mortals, mutant="gates_outside")
 
 
-# Says something only where the same race of right workers is green (test_races.py).
 def test_gates_asked_outside_the_claim_send_two_replies_to_one_thread(x, mortals):
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="both went"):
         races.two_replies_to_one_thread(x, mortals, mutant="gates_outside")
 
 
 def test_a_look_that_is_skipped_leaves_a_post_that_nobody_owns(x, mortals):
     with pytest.raises(AssertionError, match="X and the item differ"):
         crash(x, mortals, CASES["call: sent, no answer yet"], mutant="look_skipped")
+
+
+def test_an_approval_of_anything_lets_out_what_nobody_approved(x, mortals):
+    with pytest.raises(AssertionError, match="nobody approved this"):
+        races.a_text_changed_after_the_yes(x, mortals, mutant="approval_of_anything")
+
+
+def test_an_approval_that_is_not_used_up_is_left_over(x, mortals):
+    with pytest.raises(AssertionError, match="an approval is left over"):
+        crash(x, mortals, CASES["settle: after COMMIT"], mutant="approval_not_used_up")
+
+
+def test_a_reservation_that_is_kept_holds_its_own_item_back_for_ever(x, mortals):
+    with pytest.raises(AssertionError, match="nobody cares for it"):
+        crash(x, mortals, CASES["settle: after COMMIT (429)"], mutant="reservation_kept")
+
+
+def test_a_counter_outside_the_transaction_is_lost_with_its_worker(x, mortals):
+    with pytest.raises(AssertionError, match="replies_published_total"):
+        crash(x, mortals, CASES["settle: after COMMIT"], mutant="counter_outside")
+
+
+def test_a_doubt_that_the_machine_sends_again_is_noticed(x, mortals):
+    with pytest.raises(AssertionError, match="it was sent again"):
+        races.a_doubt_meets_the_sweep(x, mortals, mutant="doubt_sent_again")
+
+
+@pytest.mark.parametrize("stop", ["kill_switch", "pause"])
+@pytest.mark.parametrize("mutant", ["no_send_window", "stop_without_waiting"])
+def test_a_stop_means_nothing_where_a_claim_is_good_for_ever_or_nobody_waits(
+    x, mortals, stop, mutant
+):
+    with pytest.raises(AssertionError, match="it began after the answer"):
+        races.a_stop_while_a_claim_waits(x, mortals, stop, mutant=mutant)
+
+
+def test_every_mutant_turns_something_red():
+    told = Path(__file__).read_text()
+    assert [name for name in MUTANTS if f'"{name}"' not in told] == []

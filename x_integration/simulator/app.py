@@ -15,7 +15,7 @@ from x_integration.simulator import api, control, oauth
 from x_integration.simulator.calls import Call, Route
 from x_integration.simulator.dialects import DIALECTS
 from x_integration.simulator.faults import Faults, Visit
-from x_integration.simulator.instants import now_ms
+from x_integration.simulator.instants import be_ahead, now_ms
 from x_integration.simulator.limits import RateLimits
 from x_integration.simulator.pages import views
 from x_integration.simulator.problems import (
@@ -81,6 +81,7 @@ class Simulator:
         """An empty X with default settings, no faults and a fresh request log."""
         self.state.clear()
         self.settings = Settings()
+        be_ahead(self.settings.ahead_seconds)
         self.limits = RateLimits(self.settings)
         self.faults.take_down()
         self.log.forget()

@@ -17,7 +17,7 @@ from x_integration.simulator.calls import Call, Route
 from x_integration.simulator.drafts import REPLY_SETTINGS
 from x_integration.simulator.faults import KINDS, BadFault
 from x_integration.simulator.grants import DEFAULT_SCOPE, SCOPES
-from x_integration.simulator.instants import X_EPOCH_MS, parse_instant, rfc3339
+from x_integration.simulator.instants import X_EPOCH_MS, be_ahead, parse_instant, rfc3339
 from x_integration.simulator.problems import Refusal, json_answer
 from x_integration.simulator.sample import loader
 from x_integration.simulator.settings import BadSetting
@@ -271,6 +271,7 @@ def change_settings(call: Call) -> Response:
         call.simulator.settings.change(_body(call))
     except BadSetting as error:
         raise _wrong(str(error)) from None
+    be_ahead(call.simulator.settings.ahead_seconds)
     return overview(call)
 
 

@@ -209,7 +209,7 @@ class SimulatorProcess:
         return list(self.control("GET", f"/requests?since={since}"))
 
     def settings(self, **changes: Any) -> None:
-        """access_tier, expires_in, code_ttl_seconds, latency_ms, rate_limits, one_grant_per_user."""
+        """access_tier, expires_in, latency_ms, rate_limits, ahead_seconds and others (settings.py)."""
         self.control("PATCH", "/settings", changes)
 
     def fault(self, kind: str, method: str, path: str, **fields: Any) -> dict[str, Any]:

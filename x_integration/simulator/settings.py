@@ -42,6 +42,7 @@ class Settings:
     latency_ms: float = 0
     rate_limits: dict[str, int] = field(default_factory=dict)
     one_grant_per_user: bool = False
+    ahead_seconds: float = 0
 
     def limit_for(self, endpoint: str) -> int:
         """Requests per window: the endpoint's own number, else "*", else X's."""
@@ -59,6 +60,7 @@ class Settings:
             "latency_ms": _not_negative,
             "rate_limits": _rate_limits,
             "one_grant_per_user": _flag,
+            "ahead_seconds": _not_negative,
         }
         unknown = sorted(set(changes) - set(takers))
         if unknown:

@@ -1,6 +1,7 @@
 """The control door."""
 
 import itertools
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
@@ -27,6 +28,15 @@ def test_posts_are_listed_as_typed(simulator, brand, fan):
 def test_somebody_can_have_said_something_earlier(simulator, brand):
     post = simulator.say("brand", "long ago", created_at="2026-01-01T00:00:00+00:00")
     assert post["created_at"] == "2026-01-01T00:00:00.000Z"
+
+
+def test_this_x_can_live_tomorrow(simulator, brand):
+    simulator.settings(ahead_seconds=86_400)
+    said = datetime.fromisoformat(simulator.say("brand", "hello from tomorrow")["created_at"])
+    assert timedelta(hours=23) < said - datetime.now(UTC) < timedelta(hours=25)
+    simulator.reset()
+    simulator.make_user("brand")
+    assert simulator.say("brand", "hello")["created_at"] < said.isoformat()
 
 
 def test_a_user_can_change(simulator, brand):
