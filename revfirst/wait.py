@@ -1,4 +1,5 @@
-"""The one place that waits. Worker tasks never call it: they release with a `not_before`."""
+"""The one place that waits. Worker tasks release with a `not_before` instead; what X has answered alone is
+worth their waiting for, since nobody can ask for it again (publishing.services.publish)."""
 
 import time
 from collections.abc import Callable

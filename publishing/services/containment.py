@@ -15,10 +15,14 @@ TARGETS_OWN = ("summon_rule", "target_gone")
 _LONG_AGO = datetime(2006, 3, 21, tzinfo=UTC)  # before the first post on X
 
 
-def lock_workspace(workspace: Workspace) -> None:
-    """Take the workspace's row before the item's, as everywhere: a failure may contain it."""
+def lock_workspace_of(attempt_id: int) -> None:
+    """Take the row of the attempt's workspace before the item's, as everywhere: a failure may contain it.
+
+    Raises OperationalError when somebody holds it for longer than a stop may wait.
+    """
     wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
-    Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+    row = Workspace.objects.filter(items__attempts=attempt_id)
+    row.select_for_update(no_key=True, of=("self",)).order_by().first()
 
 
 def contain_after_failures(workspace: Workspace, *, actor: Actor, now: datetime) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django_q.tasks import async_task
 
-from publishing.errors import AlreadyProposed, WrongState
+from publishing.errors import AlreadyPosted, AlreadyProposed, WrongState
 from publishing.models import QueueItem
 from publishing.services import approvals
 from publishing.services.deciders import check_four_eyes, check_may_decide
+from publishing.services.late import stands_on_x
 from publishing.services.moves import move_item
 from publishing.services.propose import check_content
 from workspaces import audit, reasons
@@ -110,8 +111,8 @@ def edit_item(item_id: int, *, version: int, text: str, actor: Actor, now: datet
 def retry_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:
     """Put what failed or expired back before a person: it asks for a new approval.
 
-    Raises ItemNotFound, WrongState (also when it is too late), NotAllowed, or AlreadyProposed when
-    another item answers the same post by now.
+    Raises ItemNotFound, WrongState (also when it is too late), NotAllowed, AlreadyPosted when it was
+    found on X after it had been given up, or AlreadyProposed when another item answers the same post.
     """
     check_may_decide(item_id, actor)
     try:
@@ -120,6 +121,8 @@ def retry_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> Qu
                 "retry", item_id, now=now, seen=version, tries=0, block_reasons=[], **AFRESH
             )
             check_in_time(item, now=now)
+            if stands_on_x(item):
+                raise AlreadyPosted(f"{item} stands on X already, by a try that had been given up.")
             approvals.void(item, now=now)
             audit.record(
                 "item.retry",

@@ -13,7 +13,7 @@ from publishing.models import PublishAttempt, QueueItem
 from publishing.services import approvals
 from publishing.services.decide import AFRESH, decided, nudge
 from publishing.services.deciders import check_four_eyes, check_may_decide
-from publishing.services.looks import NOT_SEEN_AFTER, first_late_look, last_look_was
+from publishing.services.looks import NOT_SEEN_AFTER, abandoned, last_look_was
 from publishing.services.moves import move_item
 from publishing.services.reconcile import own_posts_since_first_try
 from publishing.services.settle import settle_attempt
@@ -95,7 +95,7 @@ def _abandon(item: QueueItem, *, now: datetime, seen_enough: bool) -> PublishAtt
     if not last_look_was(attempt) and (seen_enough or not nobody_could_look):
         raise StillLooking
     row = PublishAttempt.objects.filter(pk=attempt.pk, outcome=Outcome.UNKNOWN)
-    row.update(outcome=Outcome.ABANDONED, next_look_at=first_late_look(now))
+    row.update(**abandoned(now))
     return attempt
 
 

@@ -9,18 +9,19 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
-from publishing.errors import AlreadyPosted, AlreadyProposed, CouldNotLook, WrongState
+from publishing.errors import AlreadyPosted, AlreadyProposed, Blocked, CouldNotLook, WrongState
 from publishing.models import PublishAttempt, QueueItem
 from publishing.services import approvals
 from publishing.services.attempts import write_attempt
 from publishing.services.decide import AFRESH, check_in_time, decided
 from publishing.services.deciders import check_four_eyes, check_may_decide
 from publishing.services.doubts import open_attempt
-from publishing.services.looks import HAND_OFF_LOOKS, first_late_look
+from publishing.services.looks import HAND_OFF_LOOKS, abandoned
 from publishing.services.moves import move_item
 from publishing.services.reconcile import look_for_attempt
-from publishing.states import Outcome
+from publishing.states import Outcome, State
 from revfirst.clock import Clock
 from workspaces import audit
 from workspaces.actors import Actor
@@ -38,8 +39,8 @@ def web_intent(item: QueueItem) -> str:
 def hand_off_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:
     """Give the item to a person, under an approval of its own; the machine no longer sends it.
 
-    Raises ItemNotFound, WrongState, NotAllowed, FourEyes, or AlreadyProposed when another item
-    answers the same post by now.
+    Raises ItemNotFound, WrongState, NotAllowed, FourEyes, Blocked (`author_opted_out`, `duplicate`), or
+    AlreadyProposed when another item answers the same post by now.
     """
     user = check_may_decide(item_id, actor)
     try:
@@ -47,6 +48,7 @@ def hand_off_item(item_id: int, *, version: int, actor: Actor, now: datetime) ->
             item = move_item("hand_off", item_id, now=now, seen=version, tries=0, **AFRESH)
             check_four_eyes(item, user)
             check_in_time(item, now=now)
+            _check_may_be_said(item)
             approvals.void(item, now=now)
             approval = approvals.freeze(item, by=user, door=actor.door, now=now)
             attempt = write_attempt(
@@ -78,6 +80,16 @@ def hand_off_item(item_id: int, *, version: int, actor: Actor, now: datetime) ->
     return item
 
 
+def _check_may_be_said(item: QueueItem) -> None:
+    """What no person should post either. Raises Blocked with the gate's reason."""
+    post = item.source_post
+    if post and item.workspace.opt_outs.filter(author_id=post.author_id).exists():
+        raise Blocked("author_opted_out")
+    ours = PublishAttempt.objects.open().filter(workspace=item.workspace)
+    if ours.filter(Q(item=item) | Q(target=post.x_post_id) if post else Q(item=item)).exists():
+        raise Blocked("duplicate")
+
+
 def take_back_item(
     item_id: int, *, version: int, x: XClient, actor: Actor, clock: Clock
 ) -> QueueItem:
@@ -91,15 +103,14 @@ def take_back_item(
     if not attempt.by_hand:
         raise WrongState(f"{attempt.item} was not handed off.")
     found = look_for_attempt(attempt, x=x, actor=actor, now=clock())
-    if found:
-        raise AlreadyPosted
-    if found is None:
+    _check_not_published(attempt)
+    if found is not False:
         raise CouldNotLook
     now = clock()
     with transaction.atomic(durable=True):
         item = move_item("take_back", item_id, now=now, seen=version)
         row = PublishAttempt.objects.filter(pk=attempt.pk, outcome=Outcome.HANDED_OFF)
-        row.update(outcome=Outcome.ABANDONED, next_look_at=first_late_look(now), looks=3)
+        row.update(**abandoned(now))
         approvals.void(item, now=now)
         audit.record(
             "item.take_back",
@@ -110,3 +121,12 @@ def take_back_item(
             data={"attempt": attempt.number, "version": item.version},
         )
     return item
+
+
+def _check_not_published(attempt: PublishAttempt) -> None:
+    """Raise AlreadyPosted when the look, or somebody else's at the same moment, found it."""
+    item = QueueItem.objects.get(pk=attempt.item_id)
+    if item.state == State.PUBLISHED:
+        raise AlreadyPosted(
+            f"{item} stands on X already, as post {item.x_post_id}: it is published."
+        )

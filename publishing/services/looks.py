@@ -1,6 +1,7 @@
 """When the timeline is looked at for an attempt's post: soon for a doubt, now and then for the rest."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -23,9 +24,13 @@ def first_look(attempt: PublishAttempt) -> datetime:
     return attempt.started_at + LOOK_AFTER[0]
 
 
-def first_late_look(now: datetime) -> datetime:
-    """When to look again for what is being abandoned now."""
-    return now + LATE_LOOKS[0]
+def abandoned(now: datetime) -> dict[str, Any]:
+    """The columns of an attempt that is abandoned now: from here on it is looked for late."""
+    return {
+        "outcome": Outcome.ABANDONED,
+        "looks": len(LOOK_AFTER),  # however many were made: late looks are counted from there
+        "next_look_at": now + LATE_LOOKS[0],
+    }
 
 
 def last_look_was(attempt: PublishAttempt) -> bool:

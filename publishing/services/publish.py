@@ -1,11 +1,14 @@
 """Publish: claim, call, settle. The call lies between two commits."""
 
+import logging
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError, OperationalError, connection
 
 from publishing.errors import PostTaken
 from publishing.models import PublishAttempt, QueueItem
@@ -17,6 +20,7 @@ from publishing.states import State
 from revfirst.batch import OutOfTime, Patience, run_batch
 from revfirst.clock import Clock
 from revfirst.prepared import Prepared
+from revfirst.wait import wait_until
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from workspaces.services import SEND_WINDOW_SECONDS, place_hold
@@ -31,7 +35,11 @@ from x_integration.services import (
 )
 
 BATCH_SIZE = 500
+SETTLE_SECONDS = 20.0
+SETTLED_BY_SECONDS = 24.0
+"""After the claim began: 25 s of a batch + 8 s of one thing + 24 s and a last lock's 2 s end before 60 s."""
 _UNAUTHORIZED = XUnauthorized.code
+logger = logging.getLogger(__name__)
 _STOPS_EVERYBODY = {"no_credits", "usage_capped"}
 
 
@@ -103,17 +111,54 @@ def call_and_settle(
     """
     x.take_rates()  # what is left of another account's
     move, told = _call(attempt, token, begin_before=begun + SEND_WINDOW_SECONDS, x=x)
+    because = told.pop("because", None)
     settle = partial(settle_attempt, attempt.pk, actor=actor, rates=x.take_rates())
-    if move == "release":
-        _hold_what_must_not_go_on(attempt, told.pop("because"), actor=actor, now=clock())
-    try:
-        settle(move, now=clock(), **told)
-    except PostTaken as error:  # whatever X meant by that id, only a look can tell
-        told = {"code": error.code, "words": str(error)}
-        settle("doubt", now=clock(), **told)
-    code = str(told.get("code", ""))
-    breaker.note_outcome(attempt, code, actor=actor, now=clock())
+
+    def write_down() -> str:
+        if because is not None:
+            _hold_what_must_not_go_on(attempt, because, actor=actor, now=clock())
+        try:
+            settle(move, now=clock(), **told)
+        except PostTaken as error:  # whatever X meant by that id, only a look can tell
+            settle("doubt", now=clock(), code=error.code, words=str(error))
+            return error.code
+        return str(told.get("code", ""))
+
+    code = _in_spite_of_locks(write_down, until=begun + SETTLED_BY_SECONDS)
+    _note_for_the_breaker(attempt, code, actor=actor, now=clock())
     return code
+
+
+def _in_spite_of_locks(write_down: Callable[[], str], *, until: float) -> str:
+    """Settle; while a row is held that it needs, or the database is away, again: X says it only once.
+
+    Raises OperationalError when that lasts too long; the sweep makes a doubt of it then.
+    """
+    codes, failed = list[str](), list[OperationalError]()
+
+    def written() -> bool:
+        try:
+            codes.append(write_down())
+        except OperationalError as error:
+            logger.warning("settle_waits", extra={"reason": type(error.__cause__).__name__})
+            connection.close_if_unusable_or_obsolete()
+            failed.append(error)
+        return bool(codes)
+
+    if not wait_until(written, seconds=min(SETTLE_SECONDS, until - monotonic()), every=0.2):
+        raise failed[-1]
+    return codes[0]
+
+
+def _note_for_the_breaker(
+    attempt: PublishAttempt, code: str, *, actor: Actor, now: datetime
+) -> None:
+    """It is settled, whatever becomes of the breaker: that is no reason to call it failed."""
+    try:
+        breaker.note_outcome(attempt, code, actor=actor, now=now)
+    except DatabaseError:
+        logger.exception("breaker_not_told", extra={"attempt_id": attempt.pk})
+        connection.close_if_unusable_or_obsolete()
 
 
 def _call(

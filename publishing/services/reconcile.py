@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 from django.db.models import Min
 
 from publishing.errors import AlreadyProposed, WrongState
-from publishing.models import PublishAttempt, QueueItem
+from publishing.models import PublishAttempt
+from publishing.services.late import note_found_elsewhere, tell_twice
 from publishing.services.looks import note_look
 from publishing.services.settle import settle_attempt
-from publishing.states import Outcome, State
+from publishing.states import WATCHED_OUTCOMES
 from revfirst.batch import Patience
 from revfirst.clock import ticking
 from revfirst.errors import RevFirstError
 from workspaces.actors import Actor
-from workspaces.services import raise_alarm
 from x_integration.answers import DUPLICATE_CONTENT
 from x_integration.client import XClient
 from x_integration.errors import NoAccessToken
@@ -21,7 +21,6 @@ from x_integration.models import XAccount
 from x_integration.payloads import Post, content
 from x_integration.services import with_access_token
 
-PUBLISHED_TWICE = "published_twice"  # alarm
 _CLOCK_SKEW = timedelta(seconds=60)
 _SAME_MOMENT = timedelta(seconds=5)  # between X's clock and ours
 
@@ -47,47 +46,34 @@ def look_for_attempt(
             maker.pk, "confirm", actor=actor, now=now, x_post_id=post.id, reconciled=True
         )
     except AlreadyProposed:  # another item answers that post: a person has to see both
-        _tell_twice(attempt, now=now)
+        tell_twice(attempt, now=now)
         note_look(attempt, found_nothing=True, now=now)
         return None
     except WrongState:  # another sweep, or the slow worker itself, was first
-        _found_after_all(attempt, now=now)
+        note_found_elsewhere(attempt, maker, post, actor=actor, now=now)
         return None
     return True
 
 
-def _found_after_all(attempt: PublishAttempt, *, now: datetime) -> None:
-    """What was given up stands on X, and its item is published by another try: that makes two."""
-    if attempt.outcome != Outcome.ABANDONED:
-        return
-    item = QueueItem.objects.get(pk=attempt.item_id)
-    if item.state == State.PUBLISHED:
-        _tell_twice(attempt, now=now)
-    note_look(attempt, found_nothing=item.state == State.PUBLISHED, now=now)
-
-
-def _tell_twice(attempt: PublishAttempt, *, now: datetime) -> None:
-    detail = f"{attempt.item} stands on X beside another post of ours: delete one of them."
-    raise_alarm(PUBLISHED_TWICE, detail=detail, workspace=attempt.workspace, now=now)
-
-
 def _who_made(post: Post, attempt: PublishAttempt) -> PublishAttempt:
-    """The attempt whose post it is: an earlier one that was given up, when this cannot have made it.
+    """The attempt of the item that made the post, as far as anybody can tell; else `attempt` itself.
 
-    X refusing a resend as a duplicate proves the first try; so does a post older than this try.
+    It sent these words, it may yet be found, and it began before the post was made: the last such one
+    is the likeliest. X refused a resend as a duplicate because an earlier try stands, so that one made
+    nothing. Where X names the client, a hand-off made what came from a person's, and only that.
     """
-    cannot = (
-        attempt.code == DUPLICATE_CONTENT or post.created_at < attempt.started_at - _SAME_MOMENT
-    )
-    if attempt.outcome != Outcome.UNKNOWN or not cannot:
-        return attempt
-    given_up = PublishAttempt.objects.filter(
+    rows = PublishAttempt.objects.filter(
         item=attempt.item_id,
-        number__lt=attempt.number,
-        outcome=Outcome.ABANDONED,
-        started_at__lte=post.created_at + _CLOCK_SKEW,
+        target=attempt.target,
+        text_hash=attempt.text_hash,
+        outcome__in=WATCHED_OUTCOMES,
     )
-    return given_up.order_by("-number").first() or attempt
+    able = list(rows.exclude(code=DUPLICATE_CONTENT).order_by("-number"))
+    begun = [each for each in able if each.started_at <= post.created_at + _SAME_MOMENT]
+    if not begun:  # X's clock is behind ours by more than a moment
+        begun = [each for each in able if each.started_at <= post.created_at + _CLOCK_SKEW][-1:]
+    by_its_client = [each for each in begun if each.by_hand == post.made_by_a_person]
+    return next(iter(by_its_client or begun), attempt)
 
 
 def _find(attempt: PublishAttempt, *, x: XClient, actor: Actor, now: datetime) -> Post | None:

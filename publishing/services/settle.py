@@ -12,8 +12,9 @@ from django.db import IntegrityError, transaction
 from publishing.errors import AlreadyProposed, PostTaken, WrongState
 from publishing.models import Approval, Kind, PublishAttempt, QueueItem
 from publishing.services import approvals
-from publishing.services.containment import contain_after_failures, lock_workspace
-from publishing.services.looks import first_late_look, first_look
+from publishing.services.containment import contain_after_failures, lock_workspace_of
+from publishing.services.late import LATE_MATCH
+from publishing.services.looks import abandoned, first_look
 from publishing.services.moves import move_locked
 from publishing.states import Outcome, State
 from revfirst.prepared import Prepared
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from x_integration.answers import Rate
 
 MAX_TRIES = 5
-LATE_MATCH = "late_match"  # alarm
 NO_RATES: Mapping[str, Rate] = {}
+_ASKS_ELSEWHERE = (State.UNCONFIRMED, State.HANDED_OFF)
+"""An item in these waits for another try of its own, which a late match ends."""
 _OUTCOMES = {
     "confirm": Outcome.SUCCEEDED,
     "doubt": Outcome.UNKNOWN,
@@ -60,15 +62,15 @@ def settle_attempt(
     another item, and AlreadyProposed when another item took the place of an abandoned one.
     """
     with _in_our_words(), transaction.atomic(durable=True):
-        attempt = _read(attempt_id)
+        if move != "confirm":  # a failure may contain the workspace: its row comes first
+            lock_workspace_of(attempt_id)
+        attempt = _locked(attempt_id)
         if move == "confirm":
             _confirm(attempt, x_post_id, actor=actor, now=now, reconciled=reconciled, rates=rates)
             return attempt
         released = move == "release"
         if released and (attempt.is_direct or counts and attempt.item.tries + 1 >= MAX_TRIES):
             move = "fail"
-        if move != "release":
-            lock_workspace(attempt.workspace)
         item, changes = attempt.item, {"last_error": code, "last_words": words[:400]}
         if move == "release":
             changes |= _another_try(item, now=now, retry_at=retry_at, counts=counts)
@@ -85,14 +87,19 @@ def settle_attempt(
 
 
 _WITH_ITS_ROWS = Prepared(
-    lambda attempt_id: PublishAttempt.objects.filter(pk=attempt_id).select_related(
-        "item", "workspace__x_account"
+    lambda attempt_id: (
+        PublishAttempt.objects.filter(pk=attempt_id)
+        .select_related("item", "workspace__x_account")
+        .select_for_update(no_key=True, of=("item", "self"))
     )
 )
 
 
-def _read(attempt_id: int) -> PublishAttempt:
-    """The attempt with all that settling touches; the row is decided by guarded UPDATEs."""
+def _locked(attempt_id: int) -> PublishAttempt:
+    """The attempt with all that settling touches; first its item is locked, then itself.
+
+    Whoever settles the same attempt at the same moment waits here, and reads what the other wrote.
+    """
     attempt = _WITH_ITS_ROWS.first(attempt_id=attempt_id)
     if attempt is None:
         raise WrongState("There is no such try.")
@@ -183,9 +190,12 @@ def _confirm(
     reconciled: bool,
     rates: Mapping[str, Rate],
 ) -> None:
-    """The post stands on X: the item is published, by this attempt."""
+    """The post stands on X: the item is published, by this attempt.
+
+    Late, it is not while another try is in flight: that one's outcome comes first.
+    """
     item, late = attempt.item, attempt.outcome == Outcome.ABANDONED
-    move = "late_confirm" if late and item.state != State.UNCONFIRMED else "confirm"
+    move = "late_confirm" if late and item.state not in _ASKS_ELSEWHERE else "confirm"
     told = {"blocked_reason": "", "not_before": None, "last_error": "", "last_words": ""}
     move_locked(move, item, now=now, x_post_id=x_post_id, needs_person=False, **told)
     if late:
@@ -207,10 +217,10 @@ def _confirm(
 
 def _end_what_came_after(attempt: PublishAttempt, *, now: datetime) -> None:
     """An abandoned attempt was the one after all: nothing that followed it goes on."""
-    rivals = attempt.item.attempts.filter(outcome=Outcome.UNKNOWN)
+    rivals = attempt.item.attempts.filter(outcome__in=[Outcome.UNKNOWN, Outcome.HANDED_OFF])
     duplicate = rivals.filter(code=DUPLICATE_CONTENT)  # X refused it because the first one stands
     duplicate.update(outcome=Outcome.REFUSED, next_look_at=None)
-    rivals.update(outcome=Outcome.ABANDONED, next_look_at=first_late_look(now))
+    rivals.update(**abandoned(now))
     approvals.void(attempt.item, now=now)
     detail = f"{attempt.item} stands on X by a try that had been given up."
     raise_alarm(LATE_MATCH, detail=detail, workspace=attempt.workspace, now=now)
