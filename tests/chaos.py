@@ -12,16 +12,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.core.cache import cache
+from django.db.models import Q
 from django.utils import timezone
 
 from publishing.models import QueueItem
 from publishing.services import approve_item, propose_item
+from publishing.states import State
 from revfirst.wait import wait_out
 from tests.chaos_checks import check_run
 from tests.chaos_draws import OF_POSTING, OF_READING, OF_RENEWING, Act, Draw, Job, Phase
 from tests.chaos_people import act, ahead, lift_everything
 from tests.crashes import reconnect
 from tests.factories import SourcePostFactory
+from tests.mortals.works import live_on
 from tests.tables import empty_tables
 from tests.worlds import WORKER, operator
 
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
 _READING = "/2/users/[0-9]+/tweets"
 _LOCK_TIMED_OUT = "OperationalError: canceling statement due to lock timeout"
-_TO_THE_END = [
+_TO_THE_END: list[float] = [
     0,
     20,
     120,
@@ -90,7 +93,9 @@ class Run:
             self._play_phase(phase)
         self._calm_down(_UNTIL_SEEN, dies_at=self.draw.dies_later_at)
         for drawn in self.draw.last_acts:
-            self._act(drawn)
+            self._act(drawn, among=self._waiting())
+        if self.draw.encore:
+            self._play_phase(self.draw.encore)
         self._calm_down(_TO_THE_END)
         for workspace in self.workspaces:
             reconnect(self.x, workspace, now=ahead(self.after)())
@@ -186,11 +191,20 @@ class Run:
         error = worker.raised
         assert not error or error.startswith(("WrongState", _LOCK_TIMED_OUT)), error
 
-    def _act(self, drawn: Act) -> None:
+    def _waiting(self) -> list[QueueItem]:
+        """The items that wait for a person, or all."""
+        ids = [item.pk for item in self.items]
+        waiting = QueueItem.objects.filter(pk__in=ids).filter(
+            Q(needs_person=True) | Q(state__in=[State.HANDED_OFF, State.FAILED])
+        )
+        return list(waiting.order_by("pk")) or self.items
+
+    def _act(self, drawn: Act, *, among: list[QueueItem] | None = None) -> None:
+        items = among or self.items
         done = act(
             self.x,
             self.mortals,
-            self.items[drawn.item],
+            items[drawn.item % len(items)],
             drawn,
             clock=ahead(self.after),
             after=self.after,
@@ -208,12 +222,12 @@ class Run:
         """X works again, people lift what is held, and workers go on until all rests."""
         self._take_faults_down()
         ids = [item.pk for item in self.items]
-        for place in (dies_at, "") if dies_at else ("",):
+        if dies_at:
             lift_everything(self.x, self.workspaces, now=ahead(self.after)())
-            worker = self.mortals.start("live_on", ids, self.after, steps, dies_at=place)
-            self._end(worker)
-            done = worker.returned if worker.returned is not None else self.after + sum(steps[:3])
-            self._pass(float(done) - self.after)
+            self._end(self.mortals.start("live_on", ids, self.after, steps[:3], dies_at=dies_at))
+            self._pass(sum(steps[:3]))
+        lift_everything(self.x, self.workspaces, now=ahead(self.after)())
+        self._pass(live_on(ids, self.after, steps) - self.after)
 
     def _take_faults_down(self) -> None:
         for hung in self.x.simulator.faults():

@@ -67,11 +67,17 @@ _AT_WORK = (
     "settle: item moved",
     "settle: before COMMIT",
     "settle: after COMMIT",
-    "hold placed, nothing settled",
-    "401: renewal sent, no answer yet",
-    "401: pair granted, not kept",
-    "401: renewed",
 )
+_AFTER_A_FAULT = {
+    "402": ("hold placed, nothing settled",),
+    "401": (
+        "401: renewal sent, no answer yet",
+        "401: pair granted, not kept",
+        "401: renewed",
+        "401: second claim after COMMIT",
+        "401: second call sent",
+    ),
+}
 _LATER = (
     "sweep: doubt before COMMIT",
     "sweep: doubted, not looked",
@@ -145,7 +151,8 @@ class Draw:
     limits: str
     phases: tuple[Phase, ...]
     dies_later_at: str
-    last_acts: tuple[Act, ...]
+    last_acts: tuple[Act, ...]  # about what waits for a person, where something does
+    encore: Phase | None  # what comes of them
 
     @classmethod
     def make(cls, seed: int, number: int) -> Draw:
@@ -164,15 +171,17 @@ class Draw:
             ),
             dies_later_at=_perhaps(random, 0.25, _LATER),
             last_acts=tuple(
-                _act(random, random.randrange(every)) for _ in range(random.randrange(3))
+                _act(random, random.randrange(every)) for _ in range(random.randrange(4))
             ),
+            encore=_phase(random, every, 2) if random.random() < 0.4 else None,
         )
 
     def __str__(self) -> str:
         of = f"{self.workspaces} workspace(s) of {self.items} item(s), limits: {self.limits}"
         later = f"dies later at {self.dies_later_at!r}" if self.dies_later_at else "no later kill"
         head = f"run {self.number} of seed {self.seed}: {of}; {later}; {len(self.last_acts)} last act(s)"
-        return "\n  ".join([head, *map(str, self.phases)])
+        encore = [f"after the last acts: {self.encore}"] if self.encore else []
+        return "\n  ".join([head, *map(str, self.phases), *encore])
 
 
 def _phase(random: Random, items: int, nth: int) -> Phase:
@@ -180,24 +189,28 @@ def _phase(random: Random, items: int, nth: int) -> Phase:
         names = list(of)
         return tuple(random.choice(names) for _ in range(at_most) if random.random() < chance)
 
+    posting = some(OF_POSTING, 0.6, 2)
+    places = tuple(place for name in posting for place in _AFTER_A_FAULT.get(name, ()))
     return Phase(
-        posting=some(OF_POSTING, 0.6, 2),
+        posting=posting,
         reading=some(OF_READING, 0.25),
         renewing=some(OF_RENEWING, 0.2),
-        jobs=tuple(_job(random, items, nth) for _ in range(random.choice((1, 2, 2)))),
+        jobs=tuple(
+            _job(random, items, nth, places or _AT_WORK) for _ in range(random.choice((1, 2, 2)))
+        ),
         acts=tuple(_act(random, random.randrange(items)) for _ in range(random.randrange(3))),
         passes=random.choice(_PASSES),
     )
 
 
-def _job(random: Random, items: int, nth: int) -> Job:
+def _job(random: Random, items: int, nth: int, at_work: tuple[str, ...]) -> Job:
     work = random.choice(("publish_one", "publish_due", "publish_due", *(["sweep"] * min(nth, 2))))
-    places = _LATER if work == "sweep" else _AT_WORK
-    return Job(work, random.randrange(items), _perhaps(random, 0.35, places))
+    places = _LATER if work == "sweep" else at_work
+    return Job(work, random.randrange(items), _perhaps(random, 0.5, places))
 
 
 def _act(random: Random, item: int) -> Act:
-    return Act(item, random.random(), random.random() < 0.2, _perhaps(random, 0.15, _DECIDING))
+    return Act(item, random.random(), random.random() < 0.12, _perhaps(random, 0.15, _DECIDING))
 
 
 def _perhaps(random: Random, chance: float, of: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from publishing.models import CircuitBreaker, QueueItem
+from publishing.services import confirm_found_item
 from publishing.states import MOVES, Outcome, State
 from revfirst.errors import RevFirstError
 from tests import acts
@@ -27,6 +28,7 @@ from workspaces.services import (
     set_kill_switch,
 )
 from x_integration.answers import DUPLICATE_CONTENT
+from x_integration.client import XClient
 from x_integration.models import XAccount
 from x_integration.services import lift_account_hold
 
@@ -52,8 +54,10 @@ def act(
     """
     item = QueueItem.objects.select_related("workspace__x_account", "source_post").get(pk=item.pk)
     deeds = [*_decisions(item, clock), *_on_x(x, item)]
-    if drawn.stops or not deeds:
+    if drawn.stops:
         deeds = _stops(x, item.workspace, clock)
+    if not deeds:
+        return "nothing to decide"
     name, deed = deeds[int(drawn.chance * len(deeds))]
     if drawn.dies_at and name in acts.MOVES:
         dead = mortals.run("decide", name, item.pk, item.version, after, dies_at=drawn.dies_at)
@@ -70,7 +74,8 @@ def _decisions(item: QueueItem, clock: Clock) -> list[Deed]:
     open_ = [name for name in acts.MOVES if item.state in MOVES[name].sources]
     weight = 1 if item.state in (State.APPROVED, State.PENDING) else 3
     decide = partial(acts.decide, item=item, version=item.version, clock=clock)
-    return [(name, partial(decide, name)) for name in open_] * weight
+    deeds: list[Deed] = [(name, partial(decide, name)) for name in open_]
+    return deeds * weight
 
 
 def _on_x(x: World, item: QueueItem) -> list[Deed]:
@@ -85,10 +90,18 @@ def _on_x(x: World, item: QueueItem) -> list[Deed]:
         deeds += [("post by hand", post)] * 4 * (standing.count("web") < by_hand.count())
     sent = item.attempts.filter(by_hand=False, outcome__in=_MAY_HAVE_POSTED)
     doubts = sent.exclude(outcome=Outcome.SUCCEEDED).exclude(code=DUPLICATE_CONTENT)
+    if standing and item.needs_person:
+        found = partial(_say_which, item, posts_of(x, item)[0]["id"], clock)
+        deeds += [("say which post it is", found)] * 4
     if lost := doubts.last():
         post = partial(say, lost.snapshot["text"], source="api")
         deeds += [("show up late", post)] * 2 * (standing.count("api") < sent.count())
     return deeds
+
+
+def _say_which(item: QueueItem, x_post_id: str, clock: Clock) -> None:
+    told: dict[str, Any] = {"version": item.version, "actor": operator(item.workspace)}
+    confirm_found_item(item.pk, **told, x_post_id=x_post_id, x=XClient(), clock=clock)
 
 
 def _stops(x: World, workspace: Workspace, clock: Clock) -> list[Deed]:

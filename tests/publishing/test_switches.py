@@ -22,7 +22,8 @@ from tests.factories import QueueItemFactory, SourcePostFactory
 from tests.worlds import WORKER, World, environment, manage, operator
 from workspaces.actors import Actor
 from workspaces.models import User, Workspace
-from workspaces.services import kill_switch, pause_workspace
+from workspaces.services import kill_switch, pause_workspace, place_hold
+from workspaces.services.switches import wait_until_nothing_begins
 from x_integration.models import SourcePost
 
 EACH = 8  # what a workspace may reply within an hour
@@ -115,6 +116,26 @@ def test_after_the_kill_switch_answered_no_request_begins(x):
     assert published == len(x.machine_posts()) >= 20
     assert waiting >= 20  # the batch was running
     assert published + waiting == 200
+
+
+@pytest.mark.slow
+def test_a_hold_ends_a_running_batch_within_the_send_window(x):
+    _batch(x, workspaces=14)
+    with _workers(x, concurrency=3):
+        _go_on()
+        assert eventually(lambda: len(_begun(x)) >= 10)
+        place_hold("no_credits", reason="test", actor=WORKER, now=timezone.now())
+        wait_until_nothing_begins()
+        at = timezone.now()
+        _go_on()
+    assert [begun for begun in _begun(x) if begun > at] == []
+    published, waiting = _counts()
+    assert published == len(x.machine_posts()) >= 10
+    assert waiting >= 10  # the batch was running
+    reasons = QueueItem.objects.filter(state=State.APPROVED).values_list(
+        "blocked_reason", flat=True
+    )
+    assert "system_hold" in set(reasons)
 
 
 class Browser:
