@@ -217,7 +217,7 @@ def _lift_everything(x: World, workspace: Workspace) -> None:
     person, now = operator(workspace), timezone.now()
     for kind in SystemHold.objects.filter(lifted_at=None).values_list("kind", flat=True):
         lift_hold(kind, reason="Looked into.", actor=Actor.command(), now=now)
-    lift_account_hold(workspace, actor=person, now=now)
+    lift_account_hold(workspace, reason="chaos", actor=person, now=now)
     lift_containment(workspace, actor=person, now=now)
     CircuitBreaker.objects.all().delete()
     cache.clear()
