@@ -3,6 +3,7 @@
 from collections import Counter as Counts
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.db.models.fields.json import KT
 from django.utils import timezone
@@ -29,7 +30,7 @@ class Legs:
     """Publications of one workspace, counted three ways, and what makes them differ."""
 
     workspace: str
-    counter: int
+    counter: Decimal
     audit: int
     timeline: int
     differences: tuple[str, ...]
@@ -65,7 +66,7 @@ def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
         *(f"{post.id} is on the timeline, but not in the audit" for post in stray),
     ]
     if counted != len(confirmed):
-        differences.append(f"the counters say {counted}, the audit {len(confirmed)}")
+        differences.append(f"the counters say {counted.normalize():f}, the audit {len(confirmed)}")
     standing = len(confirmed & posts.keys() | machines)
     return Legs(
         workspace.slug, counted, len(confirmed), standing, tuple(sorted(differences)), len(old)
@@ -124,10 +125,11 @@ def compare_counters() -> list[counters.Difference]:
     return counters.compare()
 
 
-def _counted(workspace: Workspace) -> int:
+def _counted(workspace: Workspace) -> Decimal:
+    """Their sum as it stands: what somebody changed by hand may be no whole number, or none."""
     names = ("replies_published_total", "posts_published_total")
     rows = Counter.objects.filter(chain=str(workspace.pk), name__in=names)
-    return int(sum(rows.values_list("value", flat=True)))
+    return sum(rows.values_list("value", flat=True), Decimal(0))
 
 
 def _confirmed_ids(workspace: Workspace) -> set[str]:

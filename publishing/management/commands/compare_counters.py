@@ -45,7 +45,7 @@ class Command(BaseCommand):
             return [f"{workspace}: the timeline could not be read: {error}"]
         older = f" ({legs.unread} older than X shows)" if legs.unread else ""
         self.stdout.write(
-            f"{legs.workspace}: counters {legs.counter}, audit {legs.audit}, "
+            f"{legs.workspace}: counters {legs.counter.normalize():f}, audit {legs.audit}, "
             f"timeline {legs.timeline}{older}"
         )
         return [f"{workspace}: {difference}" for difference in legs.differences]
