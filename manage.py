@@ -14,6 +14,8 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the shell: words go nowhere then
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    # A terminal that cannot show a letter of a reason is no reason to fail.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -35,6 +36,7 @@ from x_integration.models import SourcePost
 Scope = ApiKey.Scope
 Row = TypeVar("Row", bound=Model)
 LARGEST_PAGE = 100
+FURTHEST_AHEAD = timedelta(days=3653)
 WINDOW = 1000
 """Numbers that one page looks through for a kind, which no index knows."""
 
@@ -66,6 +68,12 @@ class TextField(serializers.CharField):
         """No blanks are cut off."""
         super().__init__(trim_whitespace=False, max_length=10_000, **kwargs)
 
+    def to_internal_value(self, data: Any) -> str:
+        """The text; a number has more than one spelling, so it is none. Raises ValidationError."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
 
 @method_decorator(never_cache, name="dispatch")
 class Queue(ApiView):
@@ -90,6 +98,12 @@ class Queue(ApiView):
             help_text="X's id of a stored post that somebody said to this workspace.",
         )
         scheduled_for = serializers.DateTimeField(required=False, allow_null=True)
+
+        def validate_scheduled_for(self, instant: datetime | None) -> datetime | None:
+            """The instant; an approval must be able to outlive it. Raises ValidationError."""
+            if instant and instant > timezone.now() + FURTHEST_AHEAD:
+                raise serializers.ValidationError("That is more than ten years ahead.")
+            return instant
 
     @extend_schema(parameters=[Filters], responses=QueuePageShape)
     def get(self, request: Request, workspace_id: UUID) -> Response:

@@ -21,7 +21,7 @@ class BodyTooLarge(exceptions.APIException):
 
 
 class DeepJSONParser(JSONParser):
-    """JSON, where a body beyond measure, in length or in depth, is bad input like any other."""
+    """JSON in UTF-8; a body beyond measure, in length or in depth, is bad input like any other."""
 
     def parse(
         self,
@@ -30,11 +30,14 @@ class DeepJSONParser(JSONParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """The body's value. Raises ParseError or BodyTooLarge."""
+        context = dict(parser_context or {})
         # No more than this many bytes is read of a request, and none where it names no length.
-        length = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
+        length = context["request"].META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal() or int(length) > LARGEST_BODY:
             raise BodyTooLarge
+        # RFC 8259: UTF-8 alone. A codec that the caller names may take long, or mean something else.
+        context["encoding"] = "utf-8"
         try:
-            return super().parse(stream, media_type, parser_context)
+            return super().parse(stream, media_type, context)
         except RecursionError:
             raise exceptions.ParseError("JSON parse error - it is nested too deeply.") from None

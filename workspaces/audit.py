@@ -6,7 +6,8 @@ the counters that belong to it come last, sorted, so that no two transactions wa
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,12 +20,14 @@ from revfirst.db import one_row
 from workspaces import counters
 from workspaces.actors import Actor
 from workspaces.counters import Count
+from workspaces.errors import NotAHead
 from workspaces.models import AuditChain, AuditEvent, Counter, Workspace
 from workspaces.snapshots import one_snapshot
 
 GENESIS = "0" * 64
 CHUNK = 2000
 Progress = Callable[[int, int], None]
+_KEPT_HEAD = re.compile(r"(?:(?P<chain>[0-9a-z-]+):)?(?P<seq>[0-9]{1,18}):(?P<hash>[0-9a-f]{64})")
 
 
 # Written in SQL because every change is audited; the next id is drawn with the chain's head, since
@@ -213,17 +216,17 @@ def _is_as_written(row: Any) -> bool:
         return False
 
 
-def chains_holding(expected: str) -> list[str]:
-    """The chains that still have the row `seq:hash`, a head that was kept elsewhere.
+def kept_head(text: str) -> dict[str, Any]:
+    """`SEQ:HASH` or `CHAIN:SEQ:HASH`, as it was printed, by column. Raises NotAHead."""
+    found = _KEPT_HEAD.fullmatch(text)
+    if found is None:
+        raise NotAHead
+    return {name: value for name, value in found.groupdict().items() if value is not None}
 
-    Of `chain:seq:hash`, that chain alone is asked.
-    """
-    *chain, seq, hash_ = expected.split(":") if ":" in expected else ("", "")
-    if not seq.isdecimal() or len(chain) > 1:
-        return []
-    rows = AuditEvent.objects.filter(seq=int(seq), hash=hash_)
-    if chain:
-        rows = rows.filter(chain=chain[0])
+
+def chains_holding(head: Mapping[str, Any]) -> list[str]:
+    """The chains that still have the row of a head that was kept elsewhere."""
+    rows = AuditEvent.objects.filter(**head)
     return sorted(rows.values_list("chain", flat=True))
 
 

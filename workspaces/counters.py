@@ -65,8 +65,8 @@ def labels_text(labels: Mapping[str, str]) -> str:
 
 
 def labels_of(text: str) -> dict[str, str]:
-    """The labels again, from how they are stored."""
-    return dict(part.split("=", 1) for part in text.split(",") if part)
+    """The labels again, from how they are stored; what somebody spoilt by hand has none."""
+    return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
 
 
 def add(chain: str, counts: Iterable[Count]) -> None:

@@ -67,3 +67,9 @@ class NotAPolicy(Invalid):
     """The workspace cannot have that policy."""
 
     code = "not_a_policy"
+
+
+class NotAHead(Invalid):
+    """That is no head: give SEQ:HASH or CHAIN:SEQ:HASH as audit_verify prints them, the hash in full."""
+
+    code = "not_a_head"

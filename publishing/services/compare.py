@@ -3,6 +3,7 @@
 from collections import Counter as Counts
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.db.models.fields.json import KT
 from django.utils import timezone
@@ -28,25 +29,23 @@ class Legs:
     """Publications of one workspace, counted three ways, and what makes them differ."""
 
     workspace: str
-    counter: int
+    counter: Decimal  # what somebody changed by hand may be no whole number, or no number at all
     audit: int
     timeline: int
     differences: tuple[str, ...]
     unread: int = 0  # confirmed posts older than what X still shows
-    by_hand: tuple[int, int, int] = (0, 0, 0)  # counter, audit, timeline of hand-offs
-    direct: tuple[int, int] = (
-        0,
-        0,
-    )  # counter and audit of the direct ones, which are among the rest
+    by_hand: tuple[Decimal, int, int] = (Decimal(0), 0, 0)  # of hand-offs, likewise
+    direct: tuple[Decimal, int] = (Decimal(0), 0)  # counter and audit; they are among the rest
 
     def __str__(self) -> str:
-        told = f"counters {self.counter}, audit {self.audit}, timeline {self.timeline}"
+        told = f"counters {_plain(self.counter)}, audit {self.audit}, timeline {self.timeline}"
         if self.unread:
             told += f" ({self.unread} older than X shows)"
         if any(self.direct):
-            told += "; of these direct: counter {}, audit {}".format(*self.direct)
+            told += f"; of these direct: counter {_plain(self.direct[0])}, audit {self.direct[1]}"
         if any(self.by_hand):
-            told += "; by hand: counter {}, audit {}, timeline {}".format(*self.by_hand)
+            counted, audited, standing = self.by_hand
+            told += f"; by hand: counter {_plain(counted)}, audit {audited}, timeline {standing}"
         return f"{self.workspace}: {told}"
 
 
@@ -98,10 +97,14 @@ def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
     )
 
 
-def _unequal(which: str, counted: int, audited: int) -> list[str]:
+def _unequal(which: str, counted: Decimal, audited: int) -> list[str]:
     if counted == audited:
         return []
-    return [f"the counters say {counted}{which}, the audit {audited}"]
+    return [f"the counters say {_plain(counted)}{which}, the audit {audited}"]
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"
 
 
 def _older_than_shown(owed: set[str], posts: Mapping[str, Post]) -> set[str]:
@@ -148,10 +151,10 @@ def compare_counters() -> list[counters.Difference]:
     return counters.compare()
 
 
-def _counted(workspace: Workspace, *names: str) -> int:
-    """The counters of these names, or of what the machine published."""
+def _counted(workspace: Workspace, *names: str) -> Decimal:
+    """The counters of these names, or of what the machine published, as they stand."""
     rows = Counter.objects.filter(chain=str(workspace.pk), name__in=names or PUBLISHED)
-    return int(sum(rows.values_list("value", flat=True)))
+    return sum(rows.values_list("value", flat=True), Decimal(0))
 
 
 def _confirmed_ids(workspace: Workspace, *, by_hand: bool = False) -> set[str]:

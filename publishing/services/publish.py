@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection
 
-from publishing.errors import PostTaken
+from publishing.errors import PostTaken, WrongState
 from publishing.models import PublishAttempt, QueueItem
 from publishing.services import breaker
 from publishing.services.claim import ASK_AGAIN, block_item, claim_item
@@ -111,7 +111,7 @@ def call_and_settle(
     """
     x.take_rates()  # what is left of another account's
     move, told = _call(attempt, token, begin_before=begun + SEND_WINDOW_SECONDS, x=x)
-    because = told.pop("because", None)
+    because, said = told.pop("because", None), str(told.get("code", ""))
     settle = partial(settle_attempt, attempt.pk, actor=actor, rates=x.take_rates())
 
     def write_down() -> str:
@@ -122,23 +122,28 @@ def call_and_settle(
         except PostTaken as error:  # whatever X meant by that id, only a look can tell
             settle("doubt", now=clock(), code=error.code, words=str(error))
             return error.code
-        return str(told.get("code", ""))
+        return said
 
-    code = _in_spite_of_locks(write_down, until=begun + SETTLED_BY_SECONDS)
+    code = _in_spite_of_locks(write_down, said, until=begun + SETTLED_BY_SECONDS)
     _note_for_the_breaker(attempt, code, actor=actor, now=clock())
     return code
 
 
-def _in_spite_of_locks(write_down: Callable[[], str], *, until: float) -> str:
+def _in_spite_of_locks(write_down: Callable[[], str], said: str, *, until: float) -> str:
     """Settle; while a row is held that it needs, or the database is away, again: X says it only once.
 
-    Raises OperationalError when that lasts too long; the sweep makes a doubt of it then.
+    When the answer to a commit is lost, the next try finds it settled: that is no failure. Raises
+    OperationalError when it lasts too long; the sweep makes a doubt of it then.
     """
     codes, failed = list[str](), list[OperationalError]()
 
     def written() -> bool:
         try:
             codes.append(write_down())
+        except WrongState:
+            if not failed:
+                raise
+            codes.append(said)
         except OperationalError as error:
             logger.warning("settle_waits", extra={"reason": type(error.__cause__).__name__})
             connection.close_if_unusable_or_obsolete()

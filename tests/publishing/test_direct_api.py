@@ -180,6 +180,7 @@ def test_nothing_but_post_does_anything(cafe, opened, method):
     [
         (POST, {"text": None}, "text"),
         (POST, {"text": "a\x00"}, "text"),
+        (POST, {"text": 100.0}, "text"),
         (POST, {"approve": True}, "approve"),
         (POST, {"in_reply_to_tweet_id": "1"}, "in_reply_to_tweet_id"),
         (POST, {"workspace_id": "7"}, "workspace_id"),

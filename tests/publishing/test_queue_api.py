@@ -424,7 +424,9 @@ def test_a_text_that_x_would_not_take_is_422(owner, cafe, text):
 BAD_BODIES = {
     "nothing": ("{}", "text"),
     "null": ('{"text": null}', "text"),
-    "number": ('{"text": {"a": 1}}', "text"),
+    "an object": ('{"text": {"a": 1}}', "text"),
+    "a number, which would be written otherwise": ('{"text": 1e2}', "text"),
+    "a number beyond measure": ('{"text": 1e400}', "text"),
     "a NUL": ('{"text": "a\\u0000b"}', "text"),
     "half a pair": ('{"text": "\\ud800"}', "text"),
     "too long": ('{"text": "' + "x" * 10_001 + '"}', "text"),
@@ -438,6 +440,10 @@ BAD_BODIES = {
     "a time that is none": ('{"text": "a", "scheduled_for": "tomorrow"}', "scheduled_for"),
     "a time beyond measure": (
         '{"text": "a", "scheduled_for": "9999-12-31T23:59:59-12:00"}',
+        "scheduled_for",
+    ),
+    "a time after which no approval can end": (
+        '{"text": "a", "scheduled_for": "9999-12-31T23:59:59Z"}',
         "scheduled_for",
     ),
     "a list": ("[1]", "non_field_errors"),
@@ -470,6 +476,13 @@ def test_a_bad_proposal_is_400_and_names_the_field(owner, cafe, name):
 def test_a_body_that_cannot_be_read_is_no_500(owner, cafe, body, status, code):
     answer = owner.post(path(cafe), body, content_type="application/json")
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "unicode_escape", "idna", "latin-1"])
+def test_json_is_utf_8_whatever_its_header_says(owner, cafe, charset):
+    body = '{"text": "Olá ☕"}'.encode()
+    answer = owner.post(path(cafe), body, content_type=f"application/json; charset={charset}")
+    assert (answer.status_code, answer.json()["text"]) == (201, "Olá ☕")
 
 
 # --- Editing and rejecting ----------------------------------------------------------------------

@@ -58,6 +58,11 @@ def _lose_audit_row() -> None:
         cursor.execute("SET session_replication_role = origin")
 
 
+def _spoil_counter() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE workspaces_counter SET value = 'NaN' WHERE name LIKE 'replies_pub%'")
+
+
 DAMAGE = {
     "a counter that was raised": (
         lambda x, item: Counter.objects.filter(name="replies_published_total").update(value=2),
@@ -66,6 +71,10 @@ DAMAGE = {
     "a counter that was lost": (
         lambda x, item: Counter.objects.filter(name="replies_published_total").delete(),
         "counter 0, audit 1",
+    ),
+    "a counter that is no number any more": (
+        lambda x, item: _spoil_counter(),
+        "the counters say NaN, the audit 1",
     ),
     "an audit row that was lost": (lambda x, item: _lose_audit_row(), "counter 1, audit 0"),
     "a post that was deleted on X": (

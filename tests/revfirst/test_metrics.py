@@ -14,6 +14,7 @@ from tests.factories import QueueItemFactory, WorkspaceFactory
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
+from workspaces.models import Counter
 
 PLAIN_COUNTERS = ["replies_published_total", "posts_published_total", "replies_proposed_total"]
 
@@ -110,6 +111,13 @@ def test_labels_of_a_counter_are_labels_of_the_series(scrape):
     text = scrape()
     assert value(text, "approvals_total", workspace="cafe", decision="approve", door="admin") == 2
     assert value(text, "approvals_total", workspace="cafe", decision="reject", door="admin") == 1
+
+
+def test_a_counter_whose_labels_were_spoilt_by_hand_hides_no_other(scrape):
+    workspace = WorkspaceFactory(slug="cafe")
+    count(workspace, "replies_published_total")
+    Counter.objects.create(chain="system", name="replies_published_total", labels="oh", value=7)
+    assert value(scrape(), "replies_published_total", workspace="cafe") == 1
 
 
 def test_what_belongs_to_no_workspace_is_labelled_system(scrape):

@@ -235,11 +235,31 @@ def test_a_head_kept_elsewhere_is_still_found_when_the_chain_has_grown(chain):
     assert verify(*kept) == ""
 
 
-@pytest.mark.parametrize(
-    "expected", ["", "5", "a:b:5:c", "5:", ":", "five:abc", "-1:abc", "9" * 30 + ":abc"]
-)
-def test_an_expectation_that_is_no_head_is_not_met(chain, expected):
-    assert verify(expected) != ""
+NO_HEADS = [
+    "",
+    "5",
+    "5:",
+    ":",
+    "-1:{0}",
+    "five:{0}",
+    "٥:{0}",
+    "9" * 5000 + ":{0}",
+    "a:b:5:{0}",
+    "\udcff:5:{0}",
+    "5:{0}\udcff",
+    "5:" + "a" * 63,
+]
+
+
+@pytest.mark.parametrize("expected", NO_HEADS, ids=ascii)
+def test_a_head_that_was_not_copied_whole_is_no_tampering(chain, expected):
+    with pytest.raises(CommandError, match="That is no head"):
+        call_command("audit_verify", expect=[expected.format("a" * 64)])
+
+
+@pytest.mark.parametrize("expected", ["5:{0}", "0:{0}", "9" * 18 + ":{0}", "nobody:5:{0}"])
+def test_a_head_that_nobody_has_is_said(chain, expected):
+    assert "was rewritten or cut short" in verify(expected.format("a" * 64))
 
 
 def test_a_chain_whose_head_is_gone_has_its_rows_named(chain):

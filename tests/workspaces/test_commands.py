@@ -1,5 +1,7 @@
 """`kill_switch` and `create_workspace`: what they do, and the one sentence for what they cannot do."""
 
+import os
+
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -144,3 +146,32 @@ def test_the_process_says_it_without_a_traceback(ana, tmp_path):
         1,
         "CommandError: A workspace cannot be called system.\n",
     )
+
+
+# --- Terminals ----------------------------------------------------------------------------------
+
+LATIN_1 = os.fsdecode("café".encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("release_hold", LATIN_1, "--reason", "paid"),
+        ("release_hold", "containment", LATIN_1, "--reason", "paid"),
+        ("audit_export", "--workspace", LATIN_1),
+        ("create_workspace", LATIN_1, "--name", "X", "--owner", "ana"),
+        ("create_workspace", "bar", "--name", "X", "--owner", LATIN_1),
+        ("audit_verify", "--expect", f"{LATIN_1}:5:{'a' * 64}"),
+    ],
+)
+def test_a_word_in_another_encoding_is_one_sentence(ana, tmp_path, words):
+    done = manage(*words, env=on_our_servers(tmp_path))
+    assert (done.returncode, done.stderr[:14]) == (1, "CommandError: ")
+
+
+def test_a_terminal_that_knows_no_accents_is_told_all_the_same(at_once, tmp_path):
+    call_command("kill_switch", "on", reason="Não – já")
+    env = on_our_servers(tmp_path, PYTHONIOENCODING="ascii")
+    done = manage("kill_switch", "status", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(" UTC by command: N\\xe3o \\u2013 j\\xe1\n")

@@ -1,5 +1,6 @@
 """manage.py audit_export."""
 
+import io
 import os
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from revfirst.storable import storable_text
 from workspaces import audit, progress
 from workspaces.models import AuditChain, Workspace
 
@@ -25,7 +27,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Whose log, and where to."""
-        parser.add_argument("--workspace", metavar="SLUG", help="its chain alone, or 'system'")
+        parser.add_argument(
+            "--workspace", metavar="SLUG", type=storable_text, help="its chain alone, or 'system'"
+        )
         parser.add_argument("--output", metavar="FILE", help="instead of the standard output")
         progress.add_argument(parser)
 
@@ -38,6 +42,7 @@ class Command(BaseCommand):
             if output:
                 _write_file(Path(output), lines)
             else:
+                _speak_utf_8()
                 for line in lines:
                     self.stdout.write(line)
                 self.stdout.flush()
@@ -74,6 +79,12 @@ def _write_file(path: Path, lines: Iterable[str]) -> None:
         with suppress(OSError):
             Path(beside).unlink()
         raise
+
+
+def _speak_utf_8() -> None:
+    """As the file does, also where the terminal speaks something else."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
 
 
 def _let_standard_output_go() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from workspaces import audit, progress
+from workspaces.errors import NotAHead
 from workspaces.models import AuditChain
 
 
@@ -27,6 +28,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print each chain's head, and each break."""
+        try:
+            kept = [(expected, audit.kept_head(expected)) for expected in options["expect"]]
+        except NotAHead as error:
+            raise CommandError(str(error)) from None
         breaks = 0
         tell = progress.shown_on(self.stderr, always=options["progress"])
         for found in audit.verify(tell):
@@ -35,8 +40,8 @@ class Command(BaseCommand):
             else:
                 breaks += 1
                 self.stderr.write(str(found))
-        for expected in options["expect"]:
-            chains = audit.chains_holding(expected)
+        for expected, head in kept:
+            chains = audit.chains_holding(head)
             for chain in chains:
                 self.stdout.write(f"{chain}  holds {expected}")
             if not chains:

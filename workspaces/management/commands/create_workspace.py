@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from revfirst.storable import storable_text
 from workspaces import services
 from workspaces.actors import Actor
 from workspaces.models import User
@@ -19,9 +20,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Slug, name, owner."""
-        parser.add_argument("slug", help="short name for URLs and metrics, such as cafe-aurora")
-        parser.add_argument("--name", required=True)
-        parser.add_argument("--owner", required=True, metavar="USERNAME")
+        parser.add_argument(
+            "slug", type=storable_text, help="short name for URLs and metrics, such as cafe-aurora"
+        )
+        parser.add_argument("--name", required=True, type=storable_text)
+        parser.add_argument("--owner", required=True, metavar="USERNAME", type=storable_text)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make it, and print its id."""

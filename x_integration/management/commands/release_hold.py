@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from revfirst.errors import RevFirstError
+from revfirst.storable import storable_text
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from workspaces.services import lift_containment, lift_hold
@@ -23,8 +24,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which hold, whose, and why."""
-        parser.add_argument("kind")
-        parser.add_argument("workspace", nargs="?", metavar="SLUG")
+        parser.add_argument("kind", type=storable_text)
+        parser.add_argument("workspace", nargs="?", metavar="SLUG", type=storable_text)
         parser.add_argument("--reason", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
