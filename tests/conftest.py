@@ -83,7 +83,7 @@ def x(simulator: SimulatorProcess, settings, transactional_db) -> World:
 @pytest.fixture(scope="session")
 def mortals(simulator: SimulatorProcess, django_db_setup: None) -> Iterator[Mortals]:
     """Workers of their own on the test's database and X, that can be killed; limits leave them be."""
-    plenty = {"MAX_REPLIES_PER_HOUR": "1000000", "MAX_REPLIES_PER_DAY": "1000000"}
+    plenty = {"MAX_REPLIES_PER_HOUR": "100000", "MAX_REPLIES_PER_DAY": "100000"}
     with Mortals(environment(simulator) | plenty, folder=ROOT) as process:
         yield process
 
