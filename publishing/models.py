@@ -272,6 +272,11 @@ class PublishAttempt(models.Model):
                 name="attempt_content",
             ),
             models.Index(
+                fields=["workspace", "target"],
+                condition=Q(outcome=Outcome.ABANDONED, reconciled=True),
+                name="attempt_found_late",
+            ),
+            models.Index(
                 fields=["workspace"],
                 condition=Q(outcome=Outcome.IN_FLIGHT),
                 name="attempt_in_flight",

@@ -218,6 +218,14 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
+            model_name="publishattempt",
+            index=models.Index(
+                condition=models.Q(("outcome", "abandoned"), ("reconciled", True)),
+                fields=["workspace", "target"],
+                name="attempt_found_late",
+            ),
+        ),
+        migrations.AddIndex(
             model_name="queueitem",
             index=models.Index(fields=["workspace", "state", "-number"], name="item_queue_newest"),
         ),

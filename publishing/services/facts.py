@@ -31,7 +31,9 @@ class Facts:
     approver_may: bool
     opted_out: bool
     item_is_open: bool  # something of this item was sent, or may have been
-    last_of_target: datetime | None  # when something was sent in answer to the same post
+    last_of_target: (
+        datetime | None
+    )  # when something was sent in answer to the same post, or found late
     last_of_text: datetime | None  # when the same text was sent to the same target, or as a post
     last_in_thread: datetime | None
     last_to_author: datetime | None
@@ -62,7 +64,11 @@ EXISTS (SELECT FROM workspaces_membership m JOIN workspaces_user u ON u.id = m.u
 EXISTS (SELECT FROM publishing_optout
     WHERE workspace_id = %(workspace)s AND author_id = %(author)s),
 EXISTS (SELECT FROM {_SENT} AND item_id = %(item)s),
-(SELECT max(started_at) FROM {_SENT} AND target = %(target)s AND target <> ''),
+greatest(
+    (SELECT max(started_at) FROM {_SENT} AND target = %(target)s AND target <> ''),
+    (SELECT max(started_at) FROM publishing_publishattempt
+        WHERE workspace_id = %(workspace)s AND target = %(target)s AND target <> ''
+        AND outcome = 'abandoned' AND reconciled)),
 (SELECT max(started_at) FROM {_SENT} AND target = %(target)s AND text_hash = %(text_hash)s),
 (SELECT max(started_at) FROM {_SENT} AND thread = %(thread)s AND thread <> ''),
 (SELECT max(started_at) FROM {_SENT} AND author_id = %(author)s AND author_id <> ''),

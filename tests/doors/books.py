@@ -11,8 +11,8 @@ from django.utils import timezone
 from revfirst.db import one_row
 from tests.conftest import _tables
 from tests.worlds import World
-from x_integration.models import XAccount
 from x_integration.client import TokenPair
+from x_integration.models import XAccount
 from x_integration.services.pairs import token_columns
 
 _KEPT_IN = "doors"

@@ -25,7 +25,6 @@ from workspaces.actors import Actor
 from workspaces.models import ApiKey, Membership, SystemHold, SystemSwitch, User, Workspace
 from workspaces.services import raise_alarm
 
-
 _LIKE_THE_OTHERS = (
     *("approved_used", "approved_by_inactive", "approved_by_superuser", "approved_other_hash"),
     *("approved_other_version", "approved_by_demoted"),

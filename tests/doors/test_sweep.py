@@ -33,5 +33,11 @@ def test_every_url_by_everybody(sweep):
     for route in routes.urls():
         before = (sweep.calls, sweep.changes, monotonic())
         sweep.walk(route)
-        if monotonic() - before[2] > 1: print(route.path, sweep.calls - before[0], sweep.changes - before[1], round(monotonic() - before[2], 2))
+        if monotonic() - before[2] > 1:
+            print(
+                route.path,
+                sweep.calls - before[0],
+                sweep.changes - before[1],
+                round(monotonic() - before[2], 2),
+            )
     print(sweep.calls, sweep.changes, sweep.judge.posts, monotonic() - begun)

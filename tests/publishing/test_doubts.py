@@ -15,6 +15,7 @@ from publishing.services import (
     edit_item,
     give_up_item,
     hand_off_item,
+    propose_item,
     reject_item,
     resend_item,
     retry_item,
@@ -372,6 +373,25 @@ def test_a_late_match_of_what_was_decided_otherwise_is_told_once_and_moves_nothi
     assert told.subject == doubt.subject
     assert Alarm.objects.get(over_at=None).kind == "late_match"
     assert compare_counters() == []
+
+
+def test_what_was_found_late_answers_its_post_for_good(x, doubt):
+    """The item was rejected, and stands: another one for the same post is held back as a duplicate."""
+    decide(give_up_item, doubt, reason="Gone")
+    _rejected(doubt)
+    stands(x, doubt, after=1)
+    look_late(x, doubt)
+    post, person = doubt.source_post, operator(doubt.workspace)
+    again = propose_item(
+        doubt.workspace,
+        source_post=post,
+        text="In other words",
+        actor=person,
+        now=timezone.now(),
+    )
+    decide(approve_item, again)
+    assert x.publish(again).blocked_reason == "duplicate"
+    assert len(x.machine_posts()) == 1
 
 
 def test_an_alarm_that_a_person_closed_is_not_raised_again_by_the_same_post(x, doubt):

@@ -216,6 +216,21 @@ def test_a_database_that_is_away_for_a_moment_costs_no_outcome(x, item, monkeypa
     assert len(x.machine_posts()) == counter("replies_published_total") == 1
 
 
+def test_a_commit_whose_answer_is_lost_is_no_failure(x, item, monkeypatch):
+    """The settle was committed, and nobody was told: the second one finds it settled."""
+    left = [True]
+
+    def deaf_once(*given, **more):
+        settled = settle_attempt(*given, **more)
+        if left and left.pop():
+            raise OperationalError("server closed the connection unexpectedly")
+        return settled
+
+    monkeypatch.setattr(publish, "settle_attempt", deaf_once)
+    assert x.publish(item).state == State.PUBLISHED
+    assert len(x.machine_posts()) == counter("replies_published_total") == 1
+
+
 def test_what_is_no_trouble_of_the_database_is_not_hidden(x, item, monkeypatch):
     monkeypatch.setattr(breaker, "note_outcome", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -45,7 +45,7 @@ def set_kill_switch(
     """Stop, or let go again, every publication of every workspace; says whether it changed.
 
     Turning it on returns when no request can begin any more, also where it was on before: who did
-    that, when and why stays, and pressing again is audited beside it. `wait=False` is for a door that
+    that, when and why stays, and pressing again is audited beside it; off twice is off. `wait=False` is for a door that
     answers later. Raises NotAllowed or ReasonNeeded; turning it on also NotAudited where it is on
     all the same, turning it off Busy.
     """
@@ -62,11 +62,12 @@ def set_kill_switch(
 
     if not on:
         with holding_nobody_up():
-            SystemSwitch.objects.update_or_create(
-                name=KILL_SWITCH, defaults={**fields, "on": False}
+            turned = SystemSwitch.objects.filter(name=KILL_SWITCH, on=True).update(
+                **fields, on=False
             )
-            record(True)
-        return True
+            if turned:
+                record(True)
+        return bool(turned)
     return _stop(lambda: _turn_on(fields), record, wait=wait)
 
 
