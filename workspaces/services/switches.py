@@ -20,7 +20,7 @@ from revfirst.db import wait_for_locks_at_most
 from revfirst.wait import wait_out
 from workspaces import audit, reasons
 from workspaces.actors import Actor
-from workspaces.errors import Busy, NotAudited, NotStopped
+from workspaces.errors import Busy, NotAudited, NotStopped, TurnedMeanwhile
 from workspaces.models import SystemHold, SystemSwitch, Workspace
 from workspaces.services.alarms import end_alarms, raise_alarm
 from workspaces.services.roles import check_operator, check_system_operator
@@ -40,13 +40,20 @@ def kill_switch() -> SystemSwitch | None:
 
 
 def set_kill_switch(
-    on: bool, *, reason: str, actor: Actor, now: datetime, wait: bool = True
+    on: bool,
+    *,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+    wait: bool = True,
+    seen: datetime | None = None,
 ) -> None:
     """Stop, or let go again, every publication of every workspace.
 
     Turning it on returns when no request can begin any more; `wait=False` is for a door that
-    answers later. Raises NotAllowed or ReasonNeeded; turning it on also NotAudited where it is on
-    all the same, turning it off Busy.
+    answers later. `seen` is the turn (its `changed_at`) that a person who lets go decided about.
+    Raises NotAllowed or ReasonNeeded; turning it on also NotAudited where it is on all the same,
+    turning it off Busy, or TurnedMeanwhile when that turn is not the last.
     """
     fields = {"on": on, "reason": reasons.checked(reason), "changed_by": str(actor)}
     if actor.user:
@@ -63,10 +70,19 @@ def set_kill_switch(
 
     if not on:
         with holding_nobody_up():
+            if seen is not None:
+                _check_last_turn(seen)
             turn()
             record()
         return
     _stop(turn, record, wait=wait)
+
+
+def _check_last_turn(seen: datetime) -> None:
+    """Raise TurnedMeanwhile unless it is on since then; the row stays locked."""
+    rows = SystemSwitch.objects.select_for_update().filter(name=KILL_SWITCH)
+    if not rows.filter(on=True, changed_at=seen).exists():
+        raise TurnedMeanwhile
 
 
 @contextmanager
