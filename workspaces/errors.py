@@ -1,6 +1,6 @@
 """What callers of this app can act on."""
 
-from revfirst.errors import Invalid, Missing, Refused, Unavailable
+from revfirst.errors import Conflict, Invalid, Missing, Refused, Unavailable
 
 
 class NotAllowed(Refused):
@@ -28,7 +28,7 @@ class NotAudited(Unavailable):
 
 
 class NotStopped(Unavailable):
-    """It is NOT stopped: somebody holds what has to be changed. Try again, or stop the worker."""
+    """It is NOT stopped: its row is held, or out of reach. Try again, or stop the worker."""
 
     code = "not_stopped"
 
@@ -61,6 +61,12 @@ class Busy(Unavailable):
     """Nothing was changed: somebody holds what has to be changed. Try again in a moment."""
 
     code = "busy"
+
+
+class TurnedMeanwhile(Conflict):
+    """Nothing was changed: somebody turned the switch meanwhile."""
+
+    code = "turned_meanwhile"
 
 
 class NotAPolicy(Invalid):

@@ -18,6 +18,7 @@ from revfirst.errors import RevFirstError
 from revfirst.words import when
 from workspaces import reasons, services
 from workspaces.actors import Actor
+from workspaces.errors import TurnedMeanwhile
 from workspaces.models import SystemHold, SystemSwitch, User
 from workspaces.switch_pages import hold_page, hold_state, person, switch_page
 
@@ -94,11 +95,10 @@ class SystemSwitchAdmin(SystemAdmin):
 
     def turn_off(self, request: HttpRequest) -> HttpResponse:
         """Ask whether it is meant, and let everybody publish again when the answer comes."""
-        self.operator(request)
         page = switch_page(self.operator(request), timezone.now())
         seen = page["seen"]
         if not page["is_on"] or request.POST.get("seen") != seen:
-            messages.error(request, "Nothing was changed: somebody turned the switch meanwhile.")
+            messages.error(request, str(TurnedMeanwhile()))
             return redirect(self.page_name("changelist"))
         try:
             reason = reasons.checked(request.POST.get("reason", ""))
@@ -106,9 +106,8 @@ class SystemSwitchAdmin(SystemAdmin):
             messages.error(request, str(error))
             return self._page(request)
         if request.POST.get("confirmed") == "yes":
-            return self._turn(
-                request, False, "The kill switch is off: everybody may publish again."
-            )
+            done = "The kill switch is off: everybody may publish again."
+            return self._turn(request, False, done, seen=seen)
         return self.ask_first(
             request,
             title="Let everybody publish again?",
@@ -125,12 +124,16 @@ class SystemSwitchAdmin(SystemAdmin):
             seen=seen,
         )
 
-    def _turn(self, request: HttpRequest, on: bool, done: str) -> HttpResponse:
+    def _turn(
+        self, request: HttpRequest, on: bool, done: str, *, seen: str | None = None
+    ) -> HttpResponse:
         actor = Actor.operator(self.operator(request), door="admin")
         reason = request.POST.get("reason", "")
 
         def turn() -> bool:
-            return services.set_kill_switch(on, reason=reason, actor=actor, now=timezone.now())
+            return services.set_kill_switch(
+                on, reason=reason, actor=actor, now=timezone.now(), seen=seen
+            )
 
         if told(request, turn, done, _was_on()):
             return redirect(self.page_name("changelist"))

@@ -138,7 +138,11 @@ class WorkspaceAdmin(MembersAdmin):
         except RevFirstError as error:
             messages.error(request, str(error))
             return self._back(workspace)
-        if request.POST.get("confirmed") != "yes":
+        if workspace.contained_at is None:
+            messages.info(request, "It was not contained.")
+            return self._back(workspace)
+        seen = workspace.contained_at.isoformat()
+        if request.POST.get("confirmed") != "yes" or request.POST.get("seen") != seen:
             return self.ask_first(
                 request,
                 title=f"Lift the containment of {workspace}?",
@@ -150,6 +154,7 @@ class WorkspaceAdmin(MembersAdmin):
                 label="Lift the containment",
                 back=self._back(workspace).url,
                 reason=reason,
+                seen=seen,
             )
         lift = partial(services.lift_containment, workspace, reason=reason, **_by(request))
         told(request, lift, "The containment is lifted.", "It was not contained.")

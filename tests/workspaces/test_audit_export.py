@@ -100,6 +100,27 @@ def test_a_stranger_finds_a_line_that_is_missing_from_the_file(team, file, cut):
     assert a_stranger_says(file) != ""
 
 
+SMUGGLED = {
+    "a row that calls itself a head too": lambda row, head: [
+        row,
+        row[:-1] + ', "head_seq": 9, "head_hash": "x"}',
+    ],
+    "a second head": lambda row, head: [head, row],
+    "a column twice": lambda row, head: [row.replace('"type"', '"type": "forged", "type"')],
+    "a column more": lambda row, head: [row[:-1] + ', "note": "forged"}'],
+    "a column of the data twice": lambda row, head: [row.replace('"n"', '"n": 8, "n"')],
+}
+
+
+@pytest.mark.parametrize("what", SMUGGLED)
+def test_a_stranger_finds_what_was_smuggled_into_the_file(team, file, what):
+    call_command("audit_export", output=str(file))
+    before, row, *rest, end = file.read_text(encoding="utf-8").split("\n")
+    forged = SMUGGLED[what](row, rest[-1])
+    file.write_text("\n".join([before, *forged, *rest, end]), encoding="utf-8")
+    assert a_stranger_says(file) != ""
+
+
 def test_one_workspace_s_log_is_its_chain_and_its_head(team, file):
     call_command("audit_export", output=str(file), workspace="cafe")
     assert {line["chain"] for line in lines(file)} == {str(team.pk)}

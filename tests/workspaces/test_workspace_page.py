@@ -118,7 +118,10 @@ def test_a_containment_is_shown_and_lifted_with_a_reason_after_being_asked(team)
         client, team, "lift-containment", reason="mended"
     )
     assert types() == ["workspace.contain"]
-    said = press(client, team, "lift-containment", reason="mended", confirmed="yes")
+    since = Workspace.objects.get().contained_at
+    assert since
+    answer = {"confirmed": "yes", "seen": since.isoformat()}
+    said = press(client, team, "lift-containment", reason="mended", **answer)
     assert "The containment is lifted." in said
     assert "what failed before counts no more" in said
     assert types() == ["workspace.contain", "workspace.lift_containment"]

@@ -20,7 +20,7 @@ from revfirst.db import wait_for_locks_at_most
 from revfirst.wait import wait_out
 from workspaces import audit, reasons
 from workspaces.actors import Actor
-from workspaces.errors import Busy, NotAudited, NotStopped
+from workspaces.errors import Busy, NotAudited, NotStopped, TurnedMeanwhile
 from workspaces.models import SystemHold, SystemSwitch, Workspace
 from workspaces.services.alarms import end_alarms, raise_alarm
 from workspaces.services.roles import check_operator, check_system_operator
@@ -40,14 +40,21 @@ def kill_switch() -> SystemSwitch | None:
 
 
 def set_kill_switch(
-    on: bool, *, reason: str, actor: Actor, now: datetime, wait: bool = True
+    on: bool,
+    *,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+    wait: bool = True,
+    seen: str | None = None,
 ) -> bool:
     """Stop, or let go again, every publication of every workspace; says whether it changed.
 
     Turning it on returns when no request can begin any more, also where it was on before: who did
-    that, when and why stays, and pressing again is audited beside it; off twice is off. `wait=False` is for a door that
-    answers later. Raises NotAllowed or ReasonNeeded; turning it on also NotAudited where it is on
-    all the same, turning it off Busy.
+    that, when and why stays, and pressing again is audited beside it. `wait=False` is for a door that
+    answers later. `seen` is the `last_press` that a person who lets go decided about. Raises NotAllowed
+    or ReasonNeeded; turning it on also NotAudited where it is on all the same, turning it off Busy, or
+    TurnedMeanwhile when that press is not the last.
     """
     fields = {"reason": reasons.checked(reason), "changed_by": str(actor), "changed_at": now}
     if actor.user:
@@ -62,21 +69,38 @@ def set_kill_switch(
 
     if not on:
         with holding_nobody_up():
-            turned = SystemSwitch.objects.filter(name=KILL_SWITCH, on=True).update(
-                **fields, on=False
-            )
-            if turned:
+            rows = SystemSwitch.objects.filter(name=KILL_SWITCH, on=True)
+            switch = rows.select_for_update().first()
+            if seen is not None and (switch is None or last_press(switch) != seen):
+                raise TurnedMeanwhile
+            if switch is not None:
+                rows.update(**fields, on=False)
                 record(True)
-        return bool(turned)
+        return switch is not None
     return _stop(lambda: _turn_on(fields), record, wait=wait)
 
 
+def last_press(switch: SystemSwitch) -> str:
+    """Names the turn, and the last press after it: who lets go answers to everybody who stopped it."""
+    again = AuditEvent.objects.filter(
+        chain=AuditChain.SYSTEM, type="kill_switch.on_again", at__gte=switch.changed_at
+    )
+    last = again.order_by("-seq").values_list("seq", flat=True).first()
+    return switch.changed_at.isoformat() + (f" {last}" if last else "")
+
+
 def _turn_on(fields: Mapping[str, object]) -> bool:
-    """Whether it was off until now; the row of an earlier turn is left as it is."""
+    """Whether it was off until now; the row of an earlier turn is left as it is.
+
+    Locked all the same: whoever lets go at this moment does so before this press, or has not seen it.
+    """
     first = SystemSwitch(name=KILL_SWITCH, on=False, **fields)
     SystemSwitch.objects.bulk_create([first], ignore_conflicts=True)
-    off = SystemSwitch.objects.filter(name=KILL_SWITCH, on=False)
-    return bool(off.update(on=True, **fields))
+    switch = SystemSwitch.objects.select_for_update().get(name=KILL_SWITCH)
+    if switch.on:
+        return False
+    SystemSwitch.objects.filter(pk=switch.pk).update(on=True, **fields)
+    return True
 
 
 @contextmanager
@@ -148,7 +172,11 @@ def pause_workspace(
                 "workspace.pause", workspace=workspace, subject="workspace", actor=actor, now=now
             )
 
-    return _stop(lambda: bool(rows.update(**fields)), record, wait=wait)
+    def pause() -> bool:  # locked in any case: whoever resumes at this moment was before it
+        Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+        return bool(rows.update(**fields))
+
+    return _stop(pause, record, wait=wait)
 
 
 def resume_workspace(workspace: Workspace, *, actor: Actor, now: datetime) -> bool:
