@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django_q.tasks import async_task
 
 from publishing.errors import AlreadyPosted, AlreadyProposed, WrongState
@@ -16,6 +16,7 @@ from publishing.services.propose import check_content
 from workspaces import audit, reasons
 from workspaces.actors import Actor
 from workspaces.counters import Count
+from workspaces.services import holding_nobody_up
 
 AFRESH: dict[str, Any] = {"blocked_reason": "", "not_before": None, "last_error": ""}
 
@@ -26,7 +27,7 @@ def approve_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> 
     Raises ItemNotFound, WrongState (decided, edited or too late), NotAllowed or FourEyes.
     """
     user = check_may_decide(item_id, actor)
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         item = move_item("approve", item_id, now=now, seen=version, tries=0)
         check_four_eyes(item, user)
         check_in_time(item, now=now)
@@ -70,7 +71,7 @@ def reject_item(
     """Decide that an item is not published. Raises ItemNotFound, WrongState, NotAllowed, ReasonNeeded."""
     check_may_decide(item_id, actor)
     kept = reasons.checked(reason)
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         item = move_item("reject", item_id, now=now, seen=version, decision_reason=kept)
         approvals.void(item, now=now)
         audit.record(
@@ -92,7 +93,7 @@ def edit_item(item_id: int, *, version: int, text: str, actor: Actor, now: datet
     """
     user = check_may_decide(item_id, actor)
     check_content(text)
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         item = move_item(
             "edit", item_id, now=now, seen=version, text=text, written_by=user, **AFRESH
         )
@@ -116,7 +117,7 @@ def retry_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> Qu
     """
     check_may_decide(item_id, actor)
     try:
-        with transaction.atomic(durable=True):
+        with holding_nobody_up():
             item = move_item(
                 "retry", item_id, now=now, seen=version, tries=0, block_reasons=[], **AFRESH
             )

@@ -6,8 +6,6 @@ look for may only be given up.
 
 from datetime import datetime
 
-from django.db import transaction
-
 from publishing.errors import NotOnOurTimeline, StillLooking, WrongState
 from publishing.models import PublishAttempt, QueueItem
 from publishing.services import approvals
@@ -22,6 +20,7 @@ from revfirst.clock import Clock
 from workspaces import audit, reasons
 from workspaces.actors import Actor
 from workspaces.counters import Count
+from workspaces.services import holding_nobody_up
 from x_integration.client import XClient
 
 
@@ -34,7 +33,7 @@ def give_up_item(
     """
     check_may_decide(item_id, actor)
     kept = reasons.checked(reason)
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         item = move_item(
             "give_up", item_id, now=now, seen=version, decision_reason=kept, needs_person=False
         )
@@ -60,7 +59,7 @@ def resend_item(
     """
     user = check_may_decide(item_id, actor)
     kept = reasons.checked(reason)
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         told = {**AFRESH, "decision_reason": kept, "needs_person": False, "tries": 0}
         item = move_item("resend", item_id, now=now, seen=version, **told)
         check_four_eyes(item, user)

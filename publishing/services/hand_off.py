@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Q
 
 from publishing.errors import AlreadyPosted, AlreadyProposed, Blocked, CouldNotLook, WrongState
@@ -25,6 +25,7 @@ from publishing.states import Outcome, State
 from revfirst.clock import Clock
 from workspaces import audit
 from workspaces.actors import Actor
+from workspaces.services import holding_nobody_up
 from x_integration.client import XClient
 
 
@@ -44,7 +45,7 @@ def hand_off_item(item_id: int, *, version: int, actor: Actor, now: datetime) ->
     """
     user = check_may_decide(item_id, actor)
     try:
-        with transaction.atomic(durable=True):
+        with holding_nobody_up():
             item = move_item("hand_off", item_id, now=now, seen=version, tries=0, **AFRESH)
             check_four_eyes(item, user)
             check_in_time(item, now=now)
@@ -107,7 +108,7 @@ def take_back_item(
     if found is not False:
         raise CouldNotLook
     now = clock()
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         item = move_item("take_back", item_id, now=now, seen=version)
         row = PublishAttempt.objects.filter(pk=attempt.pk, outcome=Outcome.HANDED_OFF)
         row.update(**abandoned(now))

@@ -3,10 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
-
 from publishing.models import PublishAttempt, QueueItem
 from publishing.states import WATCHED_OUTCOMES, Outcome, State
+from workspaces.services import holding_nobody_up
 
 LOOK_AFTER = (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10))
 """Of a doubt, counted from the attempt's start. After the last, a person decides."""
@@ -44,7 +43,7 @@ def note_look(attempt: PublishAttempt, *, found_nothing: bool, now: datetime) ->
     next_look = _next_look(attempt, looks, found_nothing=found_nothing, now=now)
     not_seen = now - attempt.started_at >= NOT_SEEN_AFTER
     flagged = attempt.outcome == Outcome.UNKNOWN and (looks >= len(LOOK_AFTER) or not_seen)
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         item = QueueItem.objects.filter(pk=attempt.item_id)
         item.select_for_update(no_key=True).first()  # item before attempt, as everywhere
         row = PublishAttempt.objects.filter(

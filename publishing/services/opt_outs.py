@@ -2,13 +2,11 @@
 
 from datetime import datetime
 
-from django.db import transaction
-
 from publishing.models import OptOut
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.models import Workspace
-from workspaces.services import check_operator
+from workspaces.services import check_operator, holding_nobody_up
 from x_integration.models import SourcePost
 
 
@@ -21,7 +19,7 @@ def opt_out_author(post: SourcePost, *, actor: Actor, now: datetime) -> bool:
     """Leave the post's author alone from now on; says whether it changed. Raises NotAllowed."""
     if actor.user:
         check_operator(actor.user, post.workspace)
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         opt_out, made = OptOut.objects.get_or_create(
             workspace=post.workspace,
             author_id=post.author_id,
@@ -40,7 +38,7 @@ def opt_in_author(opt_out: OptOut, *, actor: Actor, now: datetime) -> bool:
     """The author may be answered again; says whether it changed. Raises NotAllowed."""
     if actor.user:
         check_operator(actor.user, opt_out.workspace)
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         removed, _ = OptOut.objects.filter(pk=opt_out.pk).delete()
         if removed:
             _record("author.opt_in", opt_out, opt_out.workspace, actor=actor, now=now)

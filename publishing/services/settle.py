@@ -17,11 +17,12 @@ from publishing.services.late import LATE_MATCH
 from publishing.services.looks import abandoned, first_look
 from publishing.services.moves import move_locked
 from publishing.states import Outcome, State
+from revfirst.db import wait_for_locks_at_most
 from revfirst.prepared import Prepared
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
-from workspaces.services import raise_alarm
+from workspaces.services import LOCK_SECONDS_OF_OTHERS, raise_alarm
 from x_integration.answers import DUPLICATE_CONTENT
 from x_integration.services import record_spend, remember_rates
 
@@ -59,9 +60,11 @@ def settle_attempt(
     A release that used up the last try becomes a fail, and so does any of a direct attempt, which
     nobody tries again. A doubt may still be confirmed, and so may a hand-off and, late, what was
     abandoned. Raises WrongState when somebody settled it before, PostTaken when the post belongs to
-    another item, and AlreadyProposed when another item took the place of an abandoned one.
+    another item, AlreadyProposed when another item took the place of an abandoned one, and
+    OperationalError when a row is held for long.
     """
     with _in_our_words(), transaction.atomic(durable=True):
+        wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
         if move != "confirm":  # a failure may contain the workspace: its row comes first
             lock_workspace_of(attempt_id)
         attempt = _locked(attempt_id)

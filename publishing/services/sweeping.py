@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from publishing.errors import WrongState
@@ -19,6 +18,8 @@ from publishing.states import Outcome, State
 from revfirst.batch import each_alone, run_batch
 from workspaces import audit
 from workspaces.actors import Actor
+from workspaces.errors import Busy
+from workspaces.services import holding_nobody_up
 from x_integration.client import XClient
 
 STRANDED_AFTER = timedelta(seconds=120)
@@ -102,7 +103,7 @@ def _overdue(now: datetime) -> QuerySet[QueueItem]:
 def _expire(item: QueueItem, *, actor: Actor, now: datetime) -> bool:
     """Expire the item, unless somebody edited it or approved it anew since it was listed."""
     try:
-        with transaction.atomic(durable=True):
+        with holding_nobody_up():
             moved = move_item("expire", item.pk, now=now, seen=item.version)
             approval = approvals.live_approval(moved)
             ran_out = approval is not None and approval.expires_at <= now
@@ -118,6 +119,6 @@ def _expire(item: QueueItem, *, actor: Actor, now: datetime) -> bool:
                 now=now,
                 data={"reason": "too_late" if too_late else "approval_expired"},
             )
-    except WrongState:
+    except (WrongState, Busy):  # decided anew, or somebody holds it: the next sweep asks again
         return False
     return True

@@ -21,7 +21,7 @@ from revfirst.wait import wait_out
 from workspaces import audit, reasons
 from workspaces.actors import Actor
 from workspaces.errors import Busy, NotAudited, NotStopped, TurnedMeanwhile
-from workspaces.models import SystemHold, SystemSwitch, Workspace
+from workspaces.models import AuditChain, AuditEvent, SystemHold, SystemSwitch, Workspace
 from workspaces.services.alarms import end_alarms, raise_alarm
 from workspaces.services.roles import check_operator, check_system_operator
 
