@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from publishing.models import QueueItem
 from publishing.services import approve_item, propose_item
-from publishing.states import State
+from publishing.states import Outcome, State
 from revfirst.wait import wait_out
 from tests.chaos_checks import check_run
 from tests.chaos_draws import OF_POSTING, OF_READING, OF_RENEWING, Act, Draw, Job, Phase
@@ -96,6 +96,9 @@ class Run:
             self._act(drawn, among=self._waiting())
         if self.draw.encore:
             self._play_phase(self.draw.encore)
+        self._calm_down(_UNTIL_SEEN)
+        for drawn in self.draw.late_acts:
+            self._act(drawn, among=self._given_up())
         self._calm_down(_TO_THE_END)
         for workspace in self.workspaces:
             reconnect(self.x, workspace, now=ahead(self.after)())
@@ -198,6 +201,12 @@ class Run:
             Q(needs_person=True) | Q(state__in=[State.HANDED_OFF, State.FAILED])
         )
         return list(waiting.order_by("pk")) or self.items
+
+    def _given_up(self) -> list[QueueItem]:
+        """The items of which a person gave up a try, or those that wait for one."""
+        ids = [item.pk for item in self.items]
+        found = QueueItem.objects.filter(pk__in=ids, attempts__outcome=Outcome.ABANDONED)
+        return list(found.order_by("pk").distinct()) or self._waiting()
 
     def _act(self, drawn: Act, *, among: list[QueueItem] | None = None) -> None:
         items = among or self.items

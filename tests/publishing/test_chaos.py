@@ -32,6 +32,7 @@ def loose(settings):
         cursor.execute("SET synchronous_commit = on")
 
 
+@pytest.mark.slow
 def test_random_runs_leave_none_doubled_none_lost_and_no_difference(x, mortals, draws, loose):
     tally, begun = chaos.Tally(), monotonic()
     for draw in draws:
