@@ -131,7 +131,7 @@ def lift_everything(x: World, workspaces: list[Workspace], *, now: Any) -> None:
     for workspace in workspaces:
         person = operator(workspace)
         resume_workspace(workspace, actor=person, now=now)
-        lift_account_hold(workspace, actor=person, now=now)
+        lift_account_hold(workspace, reason="Looked into.", actor=person, now=now)
         lift_containment(workspace, actor=person, now=now)
         account = XAccount.objects.get(workspace=workspace)
         if not account.access_token_valid(now) or account.was_renewed_lately(now):

@@ -26,6 +26,7 @@ from workspaces.services.switches import CONTAINED
 _KINDS = {"command": "a command on the host", "worker": "the worker", "": "nobody knows whom"}
 _HAPPENED = {
     "kill_switch.on": "turned on",
+    "kill_switch.on_again": "turned on, which it was",
     "kill_switch.off": "turned off",
     "workspace.create": "made",
     "workspace.pause": "paused",
@@ -51,12 +52,22 @@ def switch_page(user: User, now: datetime) -> dict[str, Any]:
     return {
         "switch": switch,
         "is_on": switch is not None and switch.on,
+        "seen": _presses_seen(switch) if switch and switch.on else "",
         "since": when(switch.changed_at, now) if switch else "",
         "by": person(switch.changed_by) if switch else "",
         "holds": SystemHold.objects.filter(lifted_at=None).order_by("placed_at"),
         "may_turn": is_system_operator(user),
         "happened": happened(AuditChain.SYSTEM, Q(type__startswith="kill_switch.")),
     }
+
+
+def _presses_seen(switch: SystemSwitch) -> str:
+    """Names the turn, and the last press after it: who lets go answers to everybody who stopped it."""
+    again = AuditEvent.objects.filter(
+        chain=AuditChain.SYSTEM, type="kill_switch.on_again", at__gte=switch.changed_at
+    )
+    last = again.order_by("-seq").values_list("seq", flat=True).first()
+    return switch.changed_at.isoformat() + (f" {last}" if last else "")
 
 
 def hold_page(hold: SystemHold, user: User, now: datetime) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class SystemSwitchAdmin(SystemAdmin):
         """Ask whether it is meant, and let everybody publish again when the answer comes."""
         self.operator(request)
         page = switch_page(self.operator(request), timezone.now())
-        seen = page["switch"].changed_at.isoformat() if page["is_on"] else ""
+        seen = page["seen"]
         if not page["is_on"] or request.POST.get("seen") != seen:
             messages.error(request, "Nothing was changed: somebody turned the switch meanwhile.")
             return redirect(self.page_name("changelist"))
@@ -129,10 +129,10 @@ class SystemSwitchAdmin(SystemAdmin):
         actor = Actor.operator(self.operator(request), door="admin")
         reason = request.POST.get("reason", "")
 
-        def turn() -> None:
-            services.set_kill_switch(on, reason=reason, actor=actor, now=timezone.now())
+        def turn() -> bool:
+            return services.set_kill_switch(on, reason=reason, actor=actor, now=timezone.now())
 
-        if told(request, turn, done):
+        if told(request, turn, done, _was_on()):
             return redirect(self.page_name("changelist"))
         return self._page(request)
 
@@ -146,6 +146,17 @@ class SystemSwitchAdmin(SystemAdmin):
             "typed_reason": request.POST.get("reason", ""),
         }
         return TemplateResponse(request, "admin/workspaces/systemswitch/switch.html", context)
+
+
+def _was_on() -> str:
+    """Who turned it on before, if it is: what a second press is told."""
+    switch = services.kill_switch()
+    if switch is None:
+        return "The kill switch was ON already: nothing can begin any more."
+    return (
+        f"The kill switch was ON already, since {when(switch.changed_at, timezone.now())}, "
+        f"by {person(switch.changed_by)}: {switch.reason} Nothing can begin any more."
+    )
 
 
 @admin.register(SystemHold)

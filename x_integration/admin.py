@@ -15,12 +15,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from revfirst.admin import badge
 from revfirst.errors import RevFirstError
 from revfirst.words import distance, in_words
+from workspaces import reasons
 from workspaces.actors import Actor
 from workspaces.members_admin import MembersAdmin
 from workspaces.models import User, Workspace
@@ -140,11 +141,11 @@ class XAccountAdmin(MembersAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """The buttons' addresses in front of the stock ones, the last of which takes any path."""
-        renew, lift = partial(self.press, act=_renew), partial(self.press, act=_lift_hold)
+        renew = partial(self.press, act=_renew)
         return [
             self.button("connect/<uuid:workspace_id>/", "connect", self.connect_view),
             self.button("<int:account_id>/renew/", "renew", renew),
-            self.button("<int:account_id>/lift-hold/", "lift_hold", lift),
+            self.button("<int:account_id>/lift-hold/", "lift_hold", self.lift_view),
             self.button(
                 "<int:account_id>/disconnect/", "disconnect", self.disconnect_view, "GET", "HEAD"
             ),
@@ -174,6 +175,31 @@ class XAccountAdmin(MembersAdmin):
             level, sentence = messages.ERROR, f"{account}: {error}"
         messages.add_message(request, level, sentence)
         return redirect(ACCOUNT, account.pk)
+
+    def lift_view(self, request: HttpRequest, account_id: int) -> HttpResponse:
+        """Ask whether it is meant, and lift the account's hold when the answer comes."""
+        account = self.get_object(request, str(account_id))
+        given = request.POST.get("reason", "")
+        lift = partial(_lift_hold, reason=given)
+        try:
+            check_operator(_user(request), account.workspace)
+            reason = reasons.checked(given)
+        except RevFirstError:
+            return self.press(request, account_id, lift)  # which says what is wrong
+        if account.held_at is None or request.POST.get("confirmed") == "yes":
+            return self.press(request, account_id, lift)
+        return self.ask_first(
+            request,
+            title=f"Lift the hold on {account}?",
+            sentences=[
+                f"It is held because of this: {in_words(account.held_reason)}",
+                "What is approved and due goes out within a minute.",
+                f"Your reason: {reason}",
+            ],
+            label="Lift the hold",
+            back=reverse(ACCOUNT, args=[account.pk]),
+            reason=reason,
+        )
 
     def disconnect_view(self, request: HttpRequest, account_id: int) -> HttpResponse:
         """Ask whether it is meant, and disconnect when the answer comes."""
@@ -223,9 +249,9 @@ def _renew(account: XAccount, actor: Actor, now: datetime) -> Said:
     return level, f"{account}: {sentence}"
 
 
-def _lift_hold(account: XAccount, actor: Actor, now: datetime) -> Said:
+def _lift_hold(account: XAccount, actor: Actor, now: datetime, *, reason: str) -> Said:
     """Lift the hold, if there is one."""
-    if services.lift_account_hold(account.workspace, actor=actor, now=now):
+    if services.lift_account_hold(account.workspace, reason=reason, actor=actor, now=now):
         return messages.SUCCESS, f"{account}: the hold is lifted."
     return messages.INFO, f"{account}: there was no hold."
 

@@ -10,8 +10,11 @@ class XIntegrationConfig(AppConfig):
     verbose_name = "X integration"
 
     def ready(self) -> None:
-        """Register the counter of token renewals, and the checks."""
+        """Register the counters of token renewals and of what reading costs, and the checks."""
         from workspaces.counters import Tally, register
         from x_integration import checks  # noqa: F401
 
-        register(Tally("x_token_refresh_total", "token.refresh", labels={"outcome": "outcome"}))
+        register(
+            Tally("x_token_refresh_total", "token.refresh", labels={"outcome": "outcome"}),
+            Tally("x_spend_usd_total", "posts.look_up", labels={"kind": "spend"}, amount="usd"),
+        )

@@ -18,6 +18,8 @@ from x_integration.models import XAccount
 from x_integration.payloads import Post, content
 from x_integration.services import with_access_token
 
+PUBLISHED = ("replies_published_total", "posts_published_total")
+HANDED_OFF, DIRECT = "handed_off_published_total", "direct_publish_total"
 _POSTS_THAT_X_SHOWS = 3200  # of one timeline (docs/X-API.md, Reading)
 
 
@@ -31,42 +33,75 @@ class Legs:
     timeline: int
     differences: tuple[str, ...]
     unread: int = 0  # confirmed posts older than what X still shows
+    by_hand: tuple[int, int, int] = (0, 0, 0)  # counter, audit, timeline of hand-offs
+    direct: tuple[int, int] = (
+        0,
+        0,
+    )  # counter and audit of the direct ones, which are among the rest
+
+    def __str__(self) -> str:
+        told = f"counters {self.counter}, audit {self.audit}, timeline {self.timeline}"
+        if self.unread:
+            told += f" ({self.unread} older than X shows)"
+        if any(self.direct):
+            told += "; of these direct: counter {}, audit {}".format(*self.direct)
+        if any(self.by_hand):
+            told += "; by hand: counter {}, audit {}, timeline {}".format(*self.by_hand)
+        return f"{self.workspace}: {told}"
 
 
 def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
-    """Count the machine's publications by counter, audit and timeline.
+    """Count the publications by counter, audit and timeline: the machine's, and those handed off.
 
     What the audit confirmed must stand on the timeline, by whomever it was sent, and what stands
-    there by a machine must be in the audit. Where X does not name a post's maker, one with the target
-    and text of an attempt of ours is the machine's. The audit is read before and after the timeline, so that work that goes on
-    meanwhile is no difference; nor is one post for each attempt that is not settled yet. Raises
-    NoAccessToken, XUnauthorized or XReadFailed.
+    there by a machine must be in the audit; what people post of their own is no difference. Where X does
+    not name a post's maker, one with the target and text of a try of ours is the machine's. The audit is
+    read before and after the timeline, so that work that goes on meanwhile is no difference; nor is
+    one post for each try that is not settled yet. Raises NoAccessToken, XUnauthorized or XReadFailed.
     """
-    owed = _confirmed_ids(workspace)
+    owed, owed_by_hand = _confirmed_ids(workspace), _confirmed_ids(workspace, by_hand=True)
     posts = {post.id: post for post in _own_posts(workspace, x)}
     with one_snapshot():
-        counted, confirmed, unsettled = (
-            _counted(workspace),
-            _confirmed_ids(workspace),
-            _unsettled(workspace),
-        )
-    old = _older_than_shown(owed, posts)
-    sent = _sent(workspace)
-    machines = {post_id for post_id, post in posts.items() if _is_a_machines(post, sent)}
-    stray = _not_excused([posts[post_id] for post_id in sorted(machines - confirmed)], unsettled)
+        confirmed, by_hand = _confirmed_ids(workspace), _confirmed_ids(workspace, by_hand=True)
+        counted, counted_by_hand = _counted(workspace), _counted(workspace, HANDED_OFF)
+        direct = _counted(workspace, DIRECT), _confirmed_directly(workspace)
+        open_ = _tried(workspace, outcome__in=(Outcome.IN_FLIGHT, Outcome.UNKNOWN))
+        in_hand = _tried(workspace, outcome=Outcome.HANDED_OFF)
+        unwanted = _late_matches(workspace)
+    old = _older_than_shown(owed | owed_by_hand, posts)
+    sent = set(_tried(workspace, by_hand=False))
+    machines = {post_id for post_id, post in posts.items() if _is_a_machines(post, sent)} - by_hand
+    stray = _not_excused([posts[each] for each in sorted(machines - confirmed)], open_, in_hand)
     differences = [
+        *(f"{each} is in the audit, but not on the timeline" for each in owed - posts.keys() - old),
         *(
-            f"{post_id} is in the audit, but not on the timeline"
-            for post_id in owed - posts.keys() - old
+            f"{each} was handed off and is in the audit, but not on the timeline"
+            for each in owed_by_hand - posts.keys() - old
         ),
-        *(f"{post.id} is on the timeline, but not in the audit" for post in stray),
+        *(
+            f"{post.id} is on the timeline, but not in the audit{unwanted.get(post.id, '')}"
+            for post in stray
+        ),
+        *_unequal("", counted, len(confirmed)),
+        *_unequal(" direct", *direct),
+        *_unequal(" handed off", counted_by_hand, len(by_hand)),
     ]
-    if counted != len(confirmed):
-        differences.append(f"the counters say {counted}, the audit {len(confirmed)}")
-    standing = len(confirmed & posts.keys() | machines)
     return Legs(
-        workspace.slug, counted, len(confirmed), standing, tuple(sorted(differences)), len(old)
+        workspace.slug,
+        counted,
+        len(confirmed),
+        len(confirmed & posts.keys() | machines),
+        tuple(sorted(differences)),
+        unread=len(old),
+        by_hand=(counted_by_hand, len(by_hand), len(by_hand & posts.keys())),
+        direct=direct,
     )
+
+
+def _unequal(which: str, counted: int, audited: int) -> list[str]:
+    if counted == audited:
+        return []
+    return [f"the counters say {counted}{which}, the audit {audited}"]
 
 
 def _older_than_shown(owed: set[str], posts: Mapping[str, Post]) -> set[str]:
@@ -77,20 +112,26 @@ def _older_than_shown(owed: set[str], posts: Mapping[str, Post]) -> set[str]:
     return {post_id for post_id in owed if int(post_id) < oldest}
 
 
-def _unsettled(workspace: Workspace) -> Counts[tuple[str, str]]:
-    """Target and text of what may have been sent and is not settled, as often as it was tried."""
-    outcomes = (Outcome.IN_FLIGHT, Outcome.UNKNOWN)
-    attempts = PublishAttempt.objects.filter(item__workspace=workspace, outcome__in=outcomes)
+def _tried(workspace: Workspace, **which: object) -> Counts[tuple[str, str]]:
+    """Target and text of such tries, as often as there are."""
+    attempts = PublishAttempt.objects.filter(workspace=workspace, **which)
     snapshots = attempts.values_list("snapshot", flat=True)
     return Counts(content(sent["target"], sent["text"]) for sent in snapshots)
 
 
-def _not_excused(posts: list[Post], unsettled: Counts[tuple[str, str]]) -> list[Post]:
-    """The posts but for one for each attempt that may have made it: a second one is a double."""
+def _not_excused(
+    posts: list[Post], open_: Counts[tuple[str, str]], in_hand: Counts[tuple[str, str]]
+) -> list[Post]:
+    """The posts but for one for each try that may have made it: a second one is a double.
+
+    What a person has in hand may have made a post of which X does not say that a machine did.
+    """
     left = []
     for post in posts:
-        if unsettled[post.content] > 0:
-            unsettled[post.content] -= 1
+        if open_[post.content] > 0:
+            open_[post.content] -= 1
+        elif post.made_by_a_person is None and in_hand[post.content] > 0:
+            in_hand[post.content] -= 1
         else:
             left.append(post)
     return left
@@ -102,27 +143,36 @@ def _is_a_machines(post: Post, sent: set[tuple[str, str]]) -> bool:
     return post.content in sent if by_a_person is None else not by_a_person
 
 
-def _sent(workspace: Workspace) -> set[tuple[str, str]]:
-    """Target and text of everything that was ever tried."""
-    attempts = PublishAttempt.objects.filter(item__workspace=workspace)
-    snapshots = attempts.values_list("snapshot", flat=True)
-    return {content(sent["target"], sent["text"]) for sent in snapshots}
-
-
 def compare_counters() -> list[counters.Difference]:
     """Every business counter that does not equal the audit."""
     return counters.compare()
 
 
-def _counted(workspace: Workspace) -> int:
-    names = ("replies_published_total", "posts_published_total")
-    rows = Counter.objects.filter(chain=str(workspace.pk), name__in=names)
+def _counted(workspace: Workspace, *names: str) -> int:
+    """The counters of these names, or of what the machine published."""
+    rows = Counter.objects.filter(chain=str(workspace.pk), name__in=names or PUBLISHED)
     return int(sum(rows.values_list("value", flat=True)))
 
 
-def _confirmed_ids(workspace: Workspace) -> set[str]:
-    events = AuditEvent.objects.filter(chain=str(workspace.pk), type="item.confirm")
+def _confirmed_ids(workspace: Workspace, *, by_hand: bool = False) -> set[str]:
+    type_ = "item.confirm_by_hand" if by_hand else "item.confirm"
+    events = AuditEvent.objects.filter(chain=str(workspace.pk), type=type_)
     return set(events.annotate(post=KT("data__x_post_id")).values_list("post", flat=True))
+
+
+def _confirmed_directly(workspace: Workspace) -> int:
+    events = AuditEvent.objects.filter(chain=str(workspace.pk), type="item.confirm")
+    return events.filter(data__direct=True).count()
+
+
+def _late_matches(workspace: Workspace) -> dict[str, str]:
+    """Posts that were found for what was decided otherwise, and what is to be done about each."""
+    events = AuditEvent.objects.filter(chain=str(workspace.pk), type="item.late_match")
+    return {
+        str(event.data["x_post_id"]): f" as published: {event.subject} was {event.data['state']}, "
+        "delete the post on X"
+        for event in events
+    }
 
 
 def _own_posts(workspace: Workspace, x: XClient) -> list[Post]:

@@ -63,9 +63,9 @@ def publish_directly(
     except IntegrityError as error:
         if "item_one_live_reply_per_post" in str(error):
             raise AlreadyProposed from None
-        if (earlier := _earlier(request)) is None:
-            raise
-        return earlier  # the same key, at the same moment
+        raise
+    if isinstance(attempt, QueueItem):
+        return attempt  # the same key, at the same moment
     code = call_and_settle(attempt, token or "", begun=begun, x=x, actor=actor, clock=clock)
     if code == "x_unauthorized" and token:
         note_unauthorized(workspace, token, actor=actor, now=clock())
@@ -119,10 +119,17 @@ def _claim(
     *,
     actor: Actor,
     now: datetime,
-) -> PublishAttempt:
-    """As the claim of an approved item, for an item that is made here. Raises Blocked."""
+) -> PublishAttempt | QueueItem:
+    """As the claim of an approved item, for an item that is made here. Raises Blocked or KeyReused.
+
+    The key is asked again behind the workspace's lock: whoever had it in the meantime made an item,
+    which is returned, and which the gates would take for a reason to block this one.
+    """
     with transaction.atomic(durable=True):
         number = next_number(workspace)  # locks the workspace
+        if (earlier := _earlier(request)) is not None:
+            transaction.set_rollback(True)  # the number is not used
+            return earlier
         workspace.refresh_from_db()
         item = _new_item(workspace, number, text, target, actor=actor, now=now)
         case = case_of(item, account=locked_account(workspace), approval=None, now=now)
@@ -174,7 +181,12 @@ def _write(case: Case, request: DirectRequest | None, *, actor: Actor) -> Publis
         subject=item.subject,
         actor=actor,
         now=case.now,
-        data={"attempt": attempt.number, "kind": item.kind, "content_hash": attempt.content_hash},
+        data={
+            "attempt": attempt.number,
+            "kind": item.kind,
+            "content_hash": attempt.content_hash,
+            "target": item.source_post_id,
+        },
     )
     return attempt
 

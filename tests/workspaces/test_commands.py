@@ -33,6 +33,16 @@ def test_on_stops_everybody_waits_for_the_window_and_says_how_it_stands(at_once,
     assert at_once == [pytest.approx(2.25)]
 
 
+def test_on_again_says_who_was_first_and_waits_all_the_same(at_once, capsys):
+    call_command("kill_switch", "on", reason="a fire")
+    capsys.readouterr()
+    call_command("kill_switch", "on", reason="smoke")
+    said = capsys.readouterr().out
+    assert said.startswith("It was on already. The kill switch is ON since 20")
+    assert said.endswith(" UTC by command: a fire\n")
+    assert len(at_once) == 2
+
+
 def test_off_lets_go_and_says_so(at_once, capsys):
     call_command("kill_switch", "on", reason="a fire")
     call_command("kill_switch", "off", reason="put out")

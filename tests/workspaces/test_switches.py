@@ -85,6 +85,47 @@ def test_turned_off_it_stops_nothing_and_says_who_did_it():
     assert audited() == ["kill_switch.on", "kill_switch.off"]
 
 
+def test_a_second_press_keeps_who_stopped_it_when_and_why_and_is_audited_beside_it():
+    first, second = system_operator(), person("stranger")
+    assert second.user
+    second.user.user_permissions.add(Permission.objects.get(codename="system_operator"))
+    later = NOON + timedelta(hours=1)
+    assert services.set_kill_switch(True, reason="a fire", actor=first, now=NOON, wait=False)
+    again = Actor.operator(type(second.user).objects.get(pk=second.user.pk), door="admin")
+    assert not services.set_kill_switch(True, reason="smoke", actor=again, now=later, wait=False)
+    switch = services.kill_switch()
+    assert switch is not None
+    assert (switch.reason, switch.changed_by, switch.changed_at) == ("a fire", str(first), NOON)
+    assert audited() == ["kill_switch.on", "kill_switch.on_again"]
+    row = AuditEvent.objects.get(type="kill_switch.on_again")
+    assert (row.actor, row.at) == (str(again), later)
+
+
+def test_a_second_press_too_answers_only_when_nothing_can_begin(monkeypatch):
+    """The first one may have been committed a moment ago: its window is not over."""
+    waits: list[float] = []
+    monkeypatch.setattr(switches, "wait_out", waits.append)
+    turn(True, wait=True)
+    turn(True, wait=True)
+    assert waits == [2.25, 2.25]
+
+
+def test_two_presses_at_one_moment_are_one_turn_and_both_answer():
+    presses = [partial(turn, True, reason=reason) for reason in ("a fire", "smoke")]
+    assert run_together(*presses) == ["ok", "ok"]
+    assert sorted(audited()) == ["kill_switch.on", "kill_switch.on_again"]
+    first = AuditEvent.objects.get(type="kill_switch.on")
+    assert first.seq == 1
+
+
+def test_a_turn_after_it_was_off_is_a_turn_again():
+    turn(True)
+    turn(False, reason="put out")
+    turn(True, reason="another fire")
+    assert SystemSwitch.objects.get().reason == "another fire"
+    assert audited() == ["kill_switch.on", "kill_switch.off", "kill_switch.on"]
+
+
 @pytest.mark.parametrize("role", ["owner", "admin", "member", "stranger"])
 @pytest.mark.parametrize("on", [True, False])
 def test_no_role_in_a_workspace_turns_what_stops_everybody(role, on):

@@ -105,6 +105,15 @@ def test_the_page_says_since_when_by_whom_and_why():
     assert "a &lt;fire&gt;" in page
 
 
+def test_a_second_press_is_told_who_was_first_and_waits_too(waits):
+    turned_on("a fire")
+    said = press(log_in(), f"{SWITCH}on/", reason="smoke")
+    assert "The kill switch was ON already, since" in said
+    assert "by a command on the host: a fire" in said
+    assert SystemSwitch.objects.get().reason == "a fire"
+    assert waits == [True]
+
+
 def test_turning_it_off_asks_first_and_then_does_it():
     switch, client = turned_on(), log_in()
     asked = press(client, f"{SWITCH}off/", reason="put out", seen=seen(switch))

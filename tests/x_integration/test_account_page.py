@@ -46,9 +46,9 @@ def shown(client, account):
     return answer.content.decode()
 
 
-def press(client, name, *args):
+def press(client, name, *args, **body):
     """Press a button; what the next page says, or would say."""
-    answer = client.post(address(name, *args))
+    answer = client.post(address(name, *args), body)
     assert answer.status_code == 302
     return " ".join(map(str, get_messages(answer.wsgi_request)))
 
@@ -327,13 +327,44 @@ def test_an_operator_lifts_a_hold(owner, account):
     XAccount.objects.update(held_at=timezone.now(), held_reason="x_account")
     now = timezone.now()
     raise_alarm("account_held", detail="held", workspace=account.workspace, now=now)
-    assert "the hold is lifted" in press(owner, "lift_hold", account.pk)
+    said = press(owner, "lift_hold", account.pk, reason="X lets us again", confirmed="yes")
+    assert "the hold is lifted" in said
     assert XAccount.objects.get().held_at is None
     assert not Alarm.objects.filter(over_at=None).exists()
+    row = AuditEvent.objects.get(type="account.lift_hold")
+    assert (row.actor, row.door) == (f"user:{account.workspace.memberships.get().user_id}", "admin")
+
+
+@pytest.mark.parametrize("reason", [None, "", "   ", "x" * 201])
+def test_a_hold_is_lifted_for_a_reason_only(owner, account, reason):
+    XAccount.objects.update(held_at=timezone.now(), held_reason="x_account")
+    given = {} if reason is None else {"reason": reason}
+    assert "Say why" in press(owner, "lift_hold", account.pk, confirmed="yes", **given)
+    assert XAccount.objects.get().held_at is not None
+    assert not AuditEvent.objects.filter(type="account.lift_hold").exists()
+
+
+def test_lifting_a_hold_is_asked_once_more_where_no_enter_answers(owner, account):
+    XAccount.objects.update(held_at=timezone.now(), held_reason="x_account")
+    asked = owner.post(address("lift_hold", account.pk), {"reason": "All is well"})
+    page = asked.content.decode()
+    assert "All is well" in page
+    form = page.split('<form method="post">')[1].split("</form>")[0]
+    assert {part.split('"')[1] for part in form.split(" type=")[1:]} == {"hidden", "submit"}
+    assert XAccount.objects.get().held_at is not None
+
+
+def test_the_reason_is_in_the_process_s_log_and_not_in_the_audit_log(owner, account, caplog):
+    caplog.set_level("INFO")
+    XAccount.objects.update(held_at=timezone.now(), held_reason="x_account")
+    press(owner, "lift_hold", account.pk, reason="A private matter", confirmed="yes")
+    (line,) = [row for row in caplog.records if row.message == "account_hold_lifted"]
+    assert line.reason == "A private matter"
+    assert "private" not in str(AuditEvent.objects.get(type="account.lift_hold").data)
 
 
 def test_lifting_a_hold_that_is_gone_says_so(owner, account):
-    assert "there was no hold" in press(owner, "lift_hold", account.pk)
+    assert "there was no hold" in press(owner, "lift_hold", account.pk, reason="Why not")
 
 
 def test_lifting_is_offered_while_there_is_a_hold(page, account):

@@ -41,32 +41,41 @@ def kill_switch() -> SystemSwitch | None:
 
 def set_kill_switch(
     on: bool, *, reason: str, actor: Actor, now: datetime, wait: bool = True
-) -> None:
-    """Stop, or let go again, every publication of every workspace.
+) -> bool:
+    """Stop, or let go again, every publication of every workspace; says whether it changed.
 
-    Turning it on returns when no request can begin any more; `wait=False` is for a door that
+    Turning it on returns when no request can begin any more, also where it was on before: who did
+    that, when and why stays, and pressing again is audited beside it. `wait=False` is for a door that
     answers later. Raises NotAllowed or ReasonNeeded; turning it on also NotAudited where it is on
     all the same, turning it off Busy.
     """
-    fields = {"on": on, "reason": reasons.checked(reason), "changed_by": str(actor)}
+    fields = {"reason": reasons.checked(reason), "changed_by": str(actor), "changed_at": now}
     if actor.user:
         check_system_operator(actor.user)
 
-    def turn() -> bool:
-        SystemSwitch.objects.update_or_create(
-            name=KILL_SWITCH, defaults={**fields, "changed_at": now}
-        )
-        return True
-
-    def record() -> None:
-        audit.record(f"kill_switch.{'on' if on else 'off'}", subject="system", actor=actor, now=now)
+    def record(changed: bool) -> None:
+        turned = ("on" if changed else "on_again") if on else "off"
+        audit.record(f"kill_switch.{turned}", subject="system", actor=actor, now=now)
+        if not changed:
+            told = {"by": str(actor), "reason": fields["reason"]}
+            logger.info("kill_switch_on_again", extra=told)
 
     if not on:
         with holding_nobody_up():
-            turn()
-            record()
-        return
-    _stop(turn, record, wait=wait)
+            SystemSwitch.objects.update_or_create(
+                name=KILL_SWITCH, defaults={**fields, "on": False}
+            )
+            record(True)
+        return True
+    return _stop(lambda: _turn_on(fields), record, wait=wait)
+
+
+def _turn_on(fields: Mapping[str, object]) -> bool:
+    """Whether it was off until now; the row of an earlier turn is left as it is."""
+    first = SystemSwitch(name=KILL_SWITCH, on=False, **fields)
+    SystemSwitch.objects.bulk_create([first], ignore_conflicts=True)
+    off = SystemSwitch.objects.filter(name=KILL_SWITCH, on=False)
+    return bool(off.update(on=True, **fields))
 
 
 @contextmanager
@@ -82,8 +91,8 @@ def holding_nobody_up() -> Iterator[None]:
         raise
 
 
-def _stop(stop: Callable[[], bool], record: Callable[[], None], *, wait: bool) -> bool:
-    """Stop something and audit it, or stop it all the same; says whether it changed.
+def _stop(stop: Callable[[], bool], record: Callable[[bool], None], *, wait: bool) -> bool:
+    """Stop something and audit whether it changed, or stop it all the same; says whether it changed.
 
     With `wait`, it returns or raises when no request can begin any more. Raises NotAudited, or
     NotStopped where not even the stop's own row could be had.
@@ -93,8 +102,7 @@ def _stop(stop: Callable[[], bool], record: Callable[[], None], *, wait: bool) -
         with transaction.atomic(durable=True):
             wait_for_locks_at_most(_LOCK_SECONDS)
             changed = stop()
-            if changed:
-                record()
+            record(changed)
     except DatabaseError:
         logger.exception("stop_not_audited")
         audited = False
@@ -133,10 +141,11 @@ def pause_workspace(
         check_operator(actor.user, workspace)
     rows = Workspace.objects.filter(pk=workspace.pk, paused_at=None)
 
-    def record() -> None:
-        audit.record(
-            "workspace.pause", workspace=workspace, subject="workspace", actor=actor, now=now
-        )
+    def record(changed: bool) -> None:
+        if changed:
+            audit.record(
+                "workspace.pause", workspace=workspace, subject="workspace", actor=actor, now=now
+            )
 
     return _stop(lambda: bool(rows.update(**fields)), record, wait=wait)
 

@@ -40,15 +40,13 @@ def hold_account(
     return bool(changed)
 
 
-def lift_account_hold(
-    workspace: Workspace, *, actor: Actor, now: datetime, reason: str | None = None
-) -> bool:
+def lift_account_hold(workspace: Workspace, *, reason: str, actor: Actor, now: datetime) -> bool:
     """Let the account publish again; says whether it changed.
 
-    A reason is kept by the process's log: the audit log holds no free text. Raises NotAllowed or
-    Busy, and ReasonNeeded for a bad reason.
+    The reason is kept by the process's log: the audit log holds no free text. Raises NotAllowed,
+    ReasonNeeded or Busy.
     """
-    kept = None if reason is None else reasons.checked(reason)
+    kept = reasons.checked(reason)
     if actor.user:
         check_operator(actor.user, workspace)
     with holding_nobody_up():

@@ -8,6 +8,11 @@ from django.db.models import F
 from workspaces.models import Workspace
 from x_integration.models import Spend
 
+POST_READ, POST_READ_USD = (
+    "post_read",
+    Decimal("0.005"),
+)  # of 22 August 2026 (docs/X-API.md, Prices)
+
 
 def record_spend(workspace: Workspace, kind: str, usd: Decimal, *, now: datetime) -> None:
     """Add one call of `kind` to the day's row; in the transaction that settles or stores it.

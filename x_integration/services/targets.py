@@ -2,13 +2,18 @@
 
 from datetime import datetime
 
+from django.db import transaction
+
 from revfirst.clock import ticking
+from workspaces import audit
 from workspaces.actors import Actor
+from workspaces.counters import Count
 from workspaces.models import Workspace
 from x_integration.client import XClient
 from x_integration.errors import NoAccessToken
 from x_integration.models import SourcePost, XAccount
 from x_integration.services.ingest import source_post_of
+from x_integration.services.spending import POST_READ, POST_READ_USD, record_spend
 from x_integration.services.tokens import with_access_token
 
 
@@ -16,6 +21,8 @@ def find_target(
     workspace: Workspace, post_id: str, *, x: XClient, actor: Actor, now: datetime
 ) -> SourcePost | None:
     """The stored post; one that is not stored yet is read from X and stored. None when X has none.
+
+    X charges for a post that it shows: ledger and audit log have the price, by our own number of it.
 
     Raises NoAccessToken, XUnauthorized or XReadFailed.
     """
@@ -34,5 +41,17 @@ def find_target(
     )
     if post is None:
         return None
-    SourcePost.objects.bulk_create([source_post_of(account, post, now)], ignore_conflicts=True)
-    return known.first()
+    with transaction.atomic(durable=True):
+        SourcePost.objects.bulk_create([source_post_of(account, post, now)], ignore_conflicts=True)
+        stored = known.get()
+        record_spend(workspace, POST_READ, POST_READ_USD, now=now)
+        audit.record(
+            "posts.look_up",
+            workspace=workspace,
+            subject="account",
+            actor=actor,
+            now=now,
+            data={"source_post": stored.pk, "usd": str(POST_READ_USD), "spend": POST_READ},
+            counts=[Count("x_spend_usd_total", {"kind": POST_READ}, POST_READ_USD)],
+        )
+    return stored

@@ -23,9 +23,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Turn it, then print how it stands."""
+        changed = True
         if options["turn"] != "status":
             try:
-                services.set_kill_switch(
+                changed = services.set_kill_switch(
                     options["turn"] == "on",
                     reason=options["reason"],
                     actor=Actor.command(),
@@ -37,7 +38,8 @@ class Command(BaseCommand):
         if switch is None:
             self.stdout.write("The kill switch is off.")
         else:
+            already = "" if changed else "It was on already. "
             self.stdout.write(
-                f"The kill switch is ON since {switch.changed_at:%Y-%m-%d %H:%M:%S} UTC "
+                f"{already}The kill switch is ON since {switch.changed_at:%Y-%m-%d %H:%M:%S} UTC "
                 f"by {switch.changed_by}: {switch.reason}"
             )

@@ -42,7 +42,8 @@ class Command(BaseCommand):
         if slug is None:
             return lift_hold(kind, reason=reason, actor=actor, now=now)
         workspace = Workspace.objects.filter(slug=slug).first()
-        lift = {"account": lift_account_hold, "containment": lift_containment}.get(kind)
-        if workspace is None or lift is None:
+        if workspace is None or kind not in ("account", "containment"):
             raise CommandError("Name a workspace, and what to lift: account or containment.")
-        return lift(workspace, reason=reason, actor=actor, now=now)
+        if kind == "account":
+            return lift_account_hold(workspace, reason=reason, actor=actor, now=now)
+        return lift_containment(workspace, reason=reason, actor=actor, now=now)

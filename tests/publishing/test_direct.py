@@ -1,0 +1,230 @@
+"""Publishing without an approval, over real HTTP to X: one post for one key, every trace audited."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from publishing.errors import Blocked, KeyReused
+from publishing.models import DirectRequest, PublishAttempt, QueueItem
+from publishing.services import compare_counters, opt_out_author, publish_directly
+from publishing.states import State
+from tests.api import signed_in
+from tests.locks import held, wait_for_waiting
+from tests.worlds import attempts, operator, problem
+from workspaces.models import AuditEvent, Counter, Workspace
+from x_integration.client import XClient
+from x_integration.models import SourcePost, Spend
+
+KEY = "an-internal-key-of-this-test"
+TEXT = "The bar is open!"
+
+
+@pytest.fixture
+def cafe(x, settings):
+    """A connected workspace, and an open door."""
+    settings.PUBLISHING_DIRECT_API_ENABLED = True
+    settings.PUBLISHING_DIRECT_API_INTERNAL_KEY = KEY
+    return x.connected()
+
+
+def ask(cafe: Workspace, text: str = TEXT, *, key: str = "", to: str | None = None):
+    """Over HTTP, as the owner: the answer."""
+    body = {"workspace_id": str(cafe.pk), "text": text}
+    if to:
+        body["in_reply_to_tweet_id"] = to
+    headers = {"X-Internal-Key": KEY, **({"Idempotency-Key": key} if key else {})}
+    path = "/publishing/reply" if to else "/publishing/post"
+    owner = signed_in(operator(cafe).user)  # type: ignore[arg-type]
+    return owner.post(path, body, format="json", headers=headers)
+
+
+def together(cafe: Workspace, *bodies: str) -> list[object]:
+    """One key, several bodies, all past the first look at the key; items, or names of errors."""
+
+    def publish(text):
+        with closing(connection):
+            try:
+                return publish_directly(
+                    cafe,
+                    text=text,
+                    in_reply_to=None,
+                    actor=operator(cafe, door="api"),
+                    x=XClient(),
+                    clock=timezone.now,
+                    idempotency_key="the same",
+                ).pk
+            except (KeyReused, Blocked) as error:
+                return error.code
+
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        with held(cafe):
+            going = [pool.submit(publish, text) for text in bodies]
+            wait_for_waiting(len(bodies))
+        return [each.result(timeout=20) for each in going]
+
+
+# --- One post for one key ---------------------------------------------------------------------------
+
+
+def test_two_requests_with_one_key_at_one_moment_are_one_post(x, cafe):
+    first, second = together(cafe, TEXT, TEXT)
+    assert first == second == QueueItem.objects.get().pk
+    assert len(x.machine_posts()) == 1
+    assert AuditEvent.objects.filter(type="direct.block").count() == 0
+    assert DirectRequest.objects.count() == 1
+
+
+def test_one_key_with_two_bodies_at_one_moment_publishes_one_of_them(x, cafe):
+    told = together(cafe, TEXT, "Something else")
+    assert sorted(map(str, told)) == sorted(
+        [str(QueueItem.objects.get().pk), "idempotency_key_reused"]
+    )
+    assert len(x.machine_posts()) == 1
+
+
+def test_a_key_again_brings_the_first_item_and_uses_no_number(x, cafe):
+    answers = [ask(cafe, key="k") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    assert len({answer.json()["x_post_id"] for answer in answers}) == 1
+    cafe.refresh_from_db()
+    assert (cafe.last_item_number, len(x.machine_posts())) == (1, 1)
+
+
+def test_a_key_with_another_body_is_422(x, cafe):
+    ask(cafe, key="k")
+    answer = ask(cafe, "Something else", key="k")
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+    assert len(x.machine_posts()) == 1
+
+
+def test_a_key_stays_with_what_was_in_doubt(x, cafe):
+    x.fault("status", status=500)
+    answers = [ask(cafe, key="k") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert len(x.calls("POST", "/2/tweets")) == 1
+
+
+def test_a_block_leaves_the_key_free(x, cafe):
+    Workspace.objects.update(paused_at=timezone.now(), paused_reason="test")
+    assert ask(cafe, key="k").json()["code"] == "workspace_paused"
+    Workspace.objects.update(paused_at=None, paused_reason="")
+    assert ask(cafe, key="k").status_code == 201
+
+
+# --- What it leaves behind ------------------------------------------------------------------------
+
+
+def counted(name: str, labels: str = "") -> Decimal:
+    row = Counter.objects.filter(name=name, labels=labels).first()
+    return row.value if row else Decimal(0)
+
+
+def test_a_post_is_counted_as_a_post_and_as_direct(x, cafe):
+    assert ask(cafe).status_code == 201
+    assert (counted("posts_published_total"), counted("direct_publish_total")) == (1, 1)
+    assert AuditEvent.objects.get(type="item.confirm").data["direct"] is True
+    assert AuditEvent.objects.get(type="item.direct").data["target"] is None
+    assert compare_counters() == []
+
+
+def test_a_reply_names_its_target_by_our_own_number(x, cafe):
+    said = x.mention(cafe)
+    assert ask(cafe, to=said["id"]).status_code == 201
+    row = AuditEvent.objects.get(type="item.direct")
+    assert row.data["target"] == SourcePost.objects.get().pk
+    assert (counted("replies_published_total"), counted("direct_publish_total")) == (1, 1)
+
+
+def test_no_word_and_no_name_of_x_is_in_the_audit_log(x, cafe):
+    said = x.mention(cafe, "@cafe a very private remark", by="lia")
+    ask(cafe, to=said["id"])
+    log = " ".join(str(row.data) for row in AuditEvent.objects.all())
+    author = SourcePost.objects.get().author_id
+    for secret in ("private remark", "lia", said["id"], author, TEXT):
+        assert secret not in log
+
+
+def test_looking_up_the_target_is_spend_once(x, cafe):
+    said = x.mention(cafe)
+    x.fault("status", status=400)
+    ask(cafe, to=said["id"])
+    ask(cafe, "Other words", to=said["id"])
+    assert len(x.calls("GET", "/2/tweets")) == 1
+    spent = Spend.objects.get(kind="post_read")
+    assert (spent.calls, spent.usd) == (1, Decimal("0.005"))
+    assert counted("x_spend_usd_total", "kind=post_read") == Decimal("0.005")
+    row = AuditEvent.objects.get(type="posts.look_up")
+    assert row.data["source_post"] == SourcePost.objects.get().pk
+    assert compare_counters() == []
+
+
+def test_a_post_that_x_does_not_show_costs_nothing(x, cafe):
+    answer = ask(cafe, to="1900000000000000001")
+    assert (answer.status_code, answer.json()["code"]) == (409, "target_not_eligible")
+    assert not Spend.objects.exists()
+    assert not AuditEvent.objects.filter(type="posts.look_up").exists()
+
+
+def test_what_was_ingested_is_not_looked_up(x, cafe):
+    said = x.mention(cafe)
+    x.ingest(cafe)
+    assert ask(cafe, to=said["id"]).status_code == 201
+    assert not Spend.objects.filter(kind="post_read").exists()
+
+
+# --- The same gates, the same settle -----------------------------------------------------------------
+
+
+def _pause(cafe):
+    Workspace.objects.update(paused_at=timezone.now(), paused_reason="test")
+
+
+def _no_budget(cafe):
+    Workspace.objects.update(daily_budget_usd=0)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"), [(_pause, "workspace_paused"), (_no_budget, "budget")]
+)
+def test_a_gate_is_409_with_its_reason_and_leaves_no_item(x, cafe, spoil, reason):
+    spoil(cafe)
+    answer = ask(cafe)
+    assert (answer.status_code, answer.json()["code"]) == (409, reason)
+    assert not QueueItem.objects.exists()
+    assert AuditEvent.objects.get(type="direct.block").data == {"reason": reason}
+    assert counted("publish_blocked_total", f"reason={reason}") == 1
+
+
+def test_somebody_who_opted_out_is_not_answered_directly(x, cafe):
+    said = x.mention(cafe)
+    x.ingest(cafe)
+    opt_out_author(SourcePost.objects.get(), actor=operator(cafe), now=timezone.now())
+    assert ask(cafe, to=said["id"]).json()["code"] == "author_opted_out"
+    assert x.machine_posts() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "state", "outcome", "charged"),
+    [
+        (problem(400), 502, State.FAILED, "refused", False),
+        (problem(429), 502, State.FAILED, "not_executed", False),
+        ({"kind": "no_credits"}, 502, State.FAILED, "not_executed", False),
+        ({"kind": "drop"}, 202, State.UNCONFIRMED, "unknown", True),
+        ({"kind": "truncate"}, 202, State.UNCONFIRMED, "unknown", True),
+    ],
+    ids=["400", "429", "402", "drop", "truncate"],
+)
+def test_what_x_made_of_it(x, cafe, fault, status, state, outcome, charged):
+    """What X did not execute is not tried again: nobody waits in a queue for it."""
+    x.fault(**fault)
+    assert ask(cafe).status_code == status
+    item = QueueItem.objects.get()
+    assert (item.state, attempts(item)) == (state, [outcome])
+    assert Spend.objects.exists() is charged
+    assert counted("direct_publish_total") == 0
+    assert PublishAttempt.objects.get().is_direct
+    assert compare_counters() == []
