@@ -81,6 +81,7 @@ class Run:
     mortals: Mortals
     draw: Draw
     tally: Tally
+    mutant: str = ""  # what is wrong with the workers, on purpose
     workspaces: list[Workspace] = field(default_factory=list)
     items: list[QueueItem] = field(default_factory=list)
     after: float = 0  # seconds that our clocks and X's are ahead
@@ -182,7 +183,8 @@ class Run:
 
     def _start(self, job: Job) -> Worker:
         args = [self.items[job.item].pk] if job.work == "publish_one" else []
-        return self.mortals.start(job.work, *args, self.after, dies_at=job.dies_at)
+        wrong = {"dies_at": job.dies_at, "mutant": self.mutant}
+        return self.mortals.start(job.work, *args, self.after, **wrong)
 
     def _end(self, worker: Worker) -> None:
         """A worker ends as it should, or by SIGKILL where it was to die, if it came there."""
@@ -248,10 +250,10 @@ class Run:
         self.x.simulator.clear_faults()
 
 
-def run(x: World, mortals: Mortals, draw: Draw, tally: Tally) -> None:
+def run(x: World, mortals: Mortals, draw: Draw, tally: Tally, *, mutant: str = "") -> None:
     """One run. A failing one says its seed and its draw."""
     try:
-        Run(x, mortals, draw, tally).play()
+        Run(x, mortals, draw, tally, mutant).play()
     except Exception as error:
         again = f"--chaos-seed {draw.seed} --chaos-run {draw.number}"
         raise AssertionError(f'{draw}\nagain: make chaos ARGS="{again}"\n{error!r}') from error
