@@ -1,0 +1,159 @@
+"""Money: the ledger has what X charges, once; budgets by UTC day and month stop what would exceed them."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from publishing.models import PublishAttempt, QueueItem
+from publishing.services import approve_item, claim_item, propose_item, settle_attempt
+from publishing.states import State
+from tests.worlds import WORKER, operator, problem
+from workspaces.models import AuditEvent, Counter, Workspace
+from x_integration.models import SourcePost, Spend
+
+
+@pytest.fixture
+def cafe(x):
+    """A connected workspace."""
+    return x.connected()
+
+
+def post(cafe, text: str) -> QueueItem:
+    """An approved post of our own."""
+    who, now = operator(cafe), timezone.now()
+    item = propose_item(cafe, text=text, actor=who, now=now)
+    return approve_item(item.pk, version=1, actor=who, now=now)
+
+
+def spent() -> dict[str, tuple[int, Decimal]]:
+    return {row.kind: (row.calls, row.usd) for row in Spend.objects.all()}
+
+
+def agree() -> None:
+    """Ledger, counters and audit log say the same."""
+    ledger = {f"kind={row.kind}": row.usd for row in Spend.objects.all()}
+    rows = Counter.objects.filter(name="x_spend_usd_total")
+    assert {row.labels: row.value for row in rows} == ledger
+    audited: dict[str, Decimal] = {}
+    for event in AuditEvent.objects.filter(data__has_key="usd"):
+        kind = f"kind={event.data['spend']}"
+        audited[kind] = audited.get(kind, Decimal(0)) + Decimal(event.data["usd"])
+    assert audited == ledger
+
+
+def test_each_kind_has_its_price(x, cafe):
+    x.publish(post(cafe, "Good morning"))
+    x.publish(post(cafe, "See https://cafe.example/menu"))
+    x.publish(x.answering(cafe, by="lia", text="Look: https://cafe.example"))
+    assert spent() == {
+        "post": (1, Decimal("0.015")),
+        "post_with_url": (1, Decimal("0.2")),
+        "summoned_reply": (1, Decimal("0.01")),
+    }
+    agree()
+
+
+def test_a_reply_in_a_thread_of_our_own_is_a_post(x, cafe):
+    item = x.answering(cafe, by="lia", text="And more")
+    SourcePost.objects.update(eligibility=SourcePost.Eligibility.OWN_THREAD)
+    x.publish(item)
+    assert list(spent()) == ["post"]
+
+
+@pytest.mark.parametrize("fault", [problem(400), problem(429)], ids=["refused", "released"])
+def test_what_x_did_not_execute_costs_nothing(x, cafe, fault):
+    x.fault(**fault)
+    x.publish(post(cafe, "Good morning"))
+    assert spent() == {}
+    assert not PublishAttempt.objects.get().charged
+
+
+def test_a_doubt_is_charged_once_and_not_again_when_it_is_found(x, cafe):
+    x.fault("lost_answer")
+    x.publish(post(cafe, "Good morning"))
+    assert spent() == {"post": (1, Decimal("0.015"))}
+    assert x.sweep(after=timedelta(seconds=20)).confirmed == 1
+    assert spent() == {"post": (1, Decimal("0.015"))}
+    agree()
+
+
+def test_a_day_is_the_day_of_utc(x, cafe):
+    item = post(cafe, "Good night")
+    attempt = claim_item(item.pk, actor=WORKER, now=timezone.now())
+    assert attempt is not None
+    late = timezone.now().replace(hour=23, minute=59) + timedelta(days=1)
+    settle_attempt(attempt.pk, "confirm", actor=WORKER, now=late, x_post_id="7")
+    assert Spend.objects.get().day == late.date()
+
+
+def budget(**usd: str) -> None:
+    Workspace.objects.update(
+        **{f"{name}_budget_usd": Decimal(value) for name, value in usd.items()}
+    )
+
+
+def on_another_day(days: int) -> None:
+    """What was spent lies so many days back."""
+    row = Spend.objects.get()
+    Spend.objects.update(day=row.day - timedelta(days=days))
+
+
+@pytest.mark.parametrize("period", ["daily", "monthly"])
+def test_a_budget_lets_the_last_cent_go_and_nothing_after_it(x, cafe, period):
+    budget(**{period: "0.03"})
+    texts = ["One", "Two", "Three"]
+    items = [x.publish(post(cafe, text)) for text in texts]
+    assert [item.state for item in items] == [State.PUBLISHED, State.PUBLISHED, State.APPROVED]
+    assert items[2].blocked_reason == "budget"
+    assert spent() == {"post": (2, Decimal("0.03"))}
+
+
+def test_a_dear_post_waits_while_a_cheap_one_goes(x, cafe):
+    budget(daily="0.10")
+    assert x.publish(post(cafe, "See https://cafe.example")).blocked_reason == "budget"
+    assert x.publish(post(cafe, "Good morning")).state == State.PUBLISHED
+
+
+def test_yesterday_is_of_no_concern_to_the_day(x, cafe):
+    budget(daily="0.02")
+    x.publish(post(cafe, "One"))
+    on_another_day(1)
+    assert x.publish(post(cafe, "Two")).state == State.PUBLISHED
+
+
+def test_last_month_is_of_no_concern_to_the_month(x, cafe):
+    budget(monthly="0.02")
+    x.publish(post(cafe, "One"))
+    on_another_day(31)
+    assert x.publish(post(cafe, "Two")).state == State.PUBLISHED
+
+
+def test_what_is_in_flight_has_its_price_reserved(x, cafe):
+    """Two that would exceed the budget together cannot both be claimed."""
+    budget(daily="0.02")
+    items = [post(cafe, text) for text in ("One", "Two")]
+    claims = [claim_item(item.pk, actor=WORKER, now=timezone.now()) for item in items]
+    assert [claim is not None for claim in claims] == [True, False]
+    items[1].refresh_from_db()
+    assert items[1].blocked_reason == "budget"
+
+
+def test_what_was_refused_gives_its_money_back(x, cafe):
+    budget(daily="0.02")
+    x.fault(**problem(400))
+    x.publish(post(cafe, "One"))
+    assert x.publish(post(cafe, "Two")).state == State.PUBLISHED
+
+
+def test_a_workspace_without_a_budget_is_not_stopped(x, cafe):
+    items = [x.publish(post(cafe, f"Number {n}")) for n in range(3)]
+    assert {item.state for item in items} == {State.PUBLISHED}
+
+
+def test_one_workspace_s_money_is_its_own(x, cafe):
+    other = x.connected("other")
+    budget(daily="0.02")
+    x.publish(post(cafe, "One"))
+    assert x.publish(post(other, "One")).state == State.PUBLISHED
