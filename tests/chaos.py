@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from publishing.models import QueueItem
 from publishing.services import approve_item, propose_item
-from publishing.states import State
+from publishing.states import Outcome, State
 from revfirst.wait import wait_out
 from tests.chaos_checks import check_run
 from tests.chaos_draws import OF_POSTING, OF_READING, OF_RENEWING, Act, Draw, Job, Phase
@@ -81,6 +81,7 @@ class Run:
     mortals: Mortals
     draw: Draw
     tally: Tally
+    mutant: str = ""  # what is wrong with the workers, on purpose
     workspaces: list[Workspace] = field(default_factory=list)
     items: list[QueueItem] = field(default_factory=list)
     after: float = 0  # seconds that our clocks and X's are ahead
@@ -96,6 +97,9 @@ class Run:
             self._act(drawn, among=self._waiting())
         if self.draw.encore:
             self._play_phase(self.draw.encore)
+        self._calm_down(_UNTIL_SEEN)
+        for drawn in self.draw.late_acts:
+            self._act(drawn, among=self._given_up())
         self._calm_down(_TO_THE_END)
         for workspace in self.workspaces:
             reconnect(self.x, workspace, now=ahead(self.after)())
@@ -179,7 +183,8 @@ class Run:
 
     def _start(self, job: Job) -> Worker:
         args = [self.items[job.item].pk] if job.work == "publish_one" else []
-        return self.mortals.start(job.work, *args, self.after, dies_at=job.dies_at)
+        wrong = {"dies_at": job.dies_at, "mutant": self.mutant}
+        return self.mortals.start(job.work, *args, self.after, **wrong)
 
     def _end(self, worker: Worker) -> None:
         """A worker ends as it should, or by SIGKILL where it was to die, if it came there."""
@@ -198,6 +203,12 @@ class Run:
             Q(needs_person=True) | Q(state__in=[State.HANDED_OFF, State.FAILED])
         )
         return list(waiting.order_by("pk")) or self.items
+
+    def _given_up(self) -> list[QueueItem]:
+        """The items of which a person gave up a try, or those that wait for one."""
+        ids = [item.pk for item in self.items]
+        found = QueueItem.objects.filter(pk__in=ids, attempts__outcome=Outcome.ABANDONED)
+        return list(found.order_by("pk").distinct()) or self._waiting()
 
     def _act(self, drawn: Act, *, among: list[QueueItem] | None = None) -> None:
         items = among or self.items
@@ -239,10 +250,10 @@ class Run:
         self.x.simulator.clear_faults()
 
 
-def run(x: World, mortals: Mortals, draw: Draw, tally: Tally) -> None:
+def run(x: World, mortals: Mortals, draw: Draw, tally: Tally, *, mutant: str = "") -> None:
     """One run. A failing one says its seed and its draw."""
     try:
-        Run(x, mortals, draw, tally).play()
+        Run(x, mortals, draw, tally, mutant).play()
     except Exception as error:
         again = f"--chaos-seed {draw.seed} --chaos-run {draw.number}"
         raise AssertionError(f'{draw}\nagain: make chaos ARGS="{again}"\n{error!r}') from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Sum
 
 from publishing.models import Approval, PublishAttempt, QueueItem
-from publishing.services.reconcile import PUBLISHED_TWICE
+from publishing.services.late import DECIDED_OTHERWISE, LATE_MATCH, PUBLISHED_TWICE
 from publishing.states import Outcome, State
 from tests.books import DONE_WITH, check_attempts, check_books, posts_of
 from workspaces.models import Alarm, AuditEvent
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workspaces.models import Workspace
 
 _WAITS_FOR_A_PERSON = (State.PENDING, State.HANDED_OFF)
-_AGAIN = ("item.resend", "item.approve", "item.hand_off")
+_LATE = ("item.confirm", "item.confirm_by_hand", "item.late_match")
 _HOUR, _COOLDOWN = timedelta(hours=1), timedelta(minutes=45)
 
 
@@ -43,35 +43,41 @@ def check_run(
     return {
         "items": len(items),
         "posts": len(standing),
-        "twice by a person's decision, and told": len(beside),
+        "beside, by a person's decision, and told": len(beside),
     }
 
 
 def _check_item(x: World, item: QueueItem) -> set[str]:
-    """One post or none, as the item says; returns the posts beside it, of which a person was told."""
+    """One post or none, as the item says; returns the machine's posts beside it, which were told."""
     posts = {post["id"]: post for post in posts_of(x, item)}
     beside = posts.keys() - {item.x_post_id}
-    if item.needs_person:
-        assert len(beside) <= 1 or _is_told(item), f"{item}: it stands at X twice"
     if item.state == State.PUBLISHED:
         assert item.x_post_id in posts, f"{item}: published, and it does not stand on X"
         assert not beside or _is_told(item), f"{item}: it stands at X twice, and nobody was told"
-    elif not item.needs_person:  # else it showed up after the last look: a person sees both
+    elif item.state in DECIDED_OTHERWISE:
+        assert not beside or _is_told(item), (
+            f"{item}: {item.state}, and nobody was told of its post"
+        )
+    elif item.needs_person:  # it may have shown up after the last look: a person sees both
+        assert len(beside) <= 1 or _is_told(item), f"{item}: it stands at X twice"
+    else:
         assert not posts, f"{item}: it stands on X, and the item is {item.state}"
     _check_rest(item)
     _check_yes(item, [post for post in posts.values() if post["source"] == "api"])
     check_attempts(item)
     if item.needs_person and len(beside) == 1:
-        return set()  # what the doubt excuses
+        return set()  # the doubt is about this one
     return {post_id for post_id in beside if posts[post_id]["source"] == "api"}
 
 
 def _is_told(item: QueueItem) -> bool:
-    """Whether a person decided to send it again, and the alarm was raised."""
-    rows = AuditEvent.objects.filter(chain=str(item.workspace_id), subject=item.subject)
-    again = rows.filter(type__in=_AGAIN).count() > 1
-    alarm = Alarm.objects.filter(kind=PUBLISHED_TWICE, workspace=item.workspace)
-    return again and alarm.exists()
+    """Whether a person had given a try of it up, and the alarm was raised that one shows up late."""
+    given_up = item.attempts.filter(outcome=Outcome.ABANDONED)
+    late = AuditEvent.objects.filter(
+        chain=str(item.workspace_id), subject=item.subject, type__in=_LATE
+    )
+    alarms = Alarm.objects.filter(kind__in=(PUBLISHED_TWICE, LATE_MATCH), workspace=item.workspace)
+    return (given_up.exists() or late.exists()) and alarms.exists()
 
 
 def _check_rest(item: QueueItem) -> None:

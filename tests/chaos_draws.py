@@ -116,6 +116,7 @@ class Act:
     item: int
     chance: float
     stops: bool  # or lets go again, or connects the account again
+    of_x: bool  # a post appears, where one may
     dies_at: str  # of a decision: the web process that makes it is killed
 
 
@@ -153,6 +154,7 @@ class Draw:
     dies_later_at: str
     last_acts: tuple[Act, ...]  # about what waits for a person, where something does
     encore: Phase | None  # what comes of them
+    late_acts: tuple[Act, ...]  # an hour later: about what was given up, where something was
 
     @classmethod
     def make(cls, seed: int, number: int) -> Draw:
@@ -174,6 +176,10 @@ class Draw:
                 _act(random, random.randrange(every)) for _ in range(random.randrange(4))
             ),
             encore=_phase(random, every, 2) if random.random() < 0.4 else None,
+            late_acts=tuple(
+                _act(random, random.randrange(every), of_x=random.random() < 0.6)
+                for _ in range(random.randrange(3))
+            ),
         )
 
     def __str__(self) -> str:
@@ -209,8 +215,10 @@ def _job(random: Random, items: int, nth: int, at_work: tuple[str, ...]) -> Job:
     return Job(work, random.randrange(items), _perhaps(random, 0.5, places))
 
 
-def _act(random: Random, item: int) -> Act:
-    return Act(item, random.random(), random.random() < 0.12, _perhaps(random, 0.15, _DECIDING))
+def _act(random: Random, item: int, *, of_x: bool = False) -> Act:
+    return Act(
+        item, random.random(), random.random() < 0.12, of_x, _perhaps(random, 0.15, _DECIDING)
+    )
 
 
 def _perhaps(random: Random, chance: float, of: tuple[str, ...]) -> str:

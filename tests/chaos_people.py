@@ -53,9 +53,12 @@ def act(
     Work goes on meanwhile: what may be done when it is chosen may be refused when it is done.
     """
     item = QueueItem.objects.select_related("workspace__x_account", "source_post").get(pk=item.pk)
-    deeds = [*_decisions(item, clock), *_on_x(x, item)]
+    on_x = _on_x(x, item, clock)
+    deeds = [*_decisions(item, clock), *on_x]
     if drawn.stops:
         deeds = _stops(x, item.workspace, clock)
+    if drawn.of_x:
+        deeds = on_x
     if not deeds:
         return "nothing to decide"
     name, deed = deeds[int(drawn.chance * len(deeds))]
@@ -78,7 +81,7 @@ def _decisions(item: QueueItem, clock: Clock) -> list[Deed]:
     return deeds * weight
 
 
-def _on_x(x: World, item: QueueItem) -> list[Deed]:
+def _on_x(x: World, item: QueueItem, clock: Clock) -> list[Deed]:
     """A person posts a hand-off; what X was asked for, and seemed not to do, shows up late."""
     target = item.source_post.x_post_id if item.source_post else None
     say = partial(x.simulator.say, item.workspace.x_account.username, in_reply_to=target)
@@ -128,7 +131,7 @@ def lift_everything(x: World, workspaces: list[Workspace], *, now: Any) -> None:
     for workspace in workspaces:
         person = operator(workspace)
         resume_workspace(workspace, actor=person, now=now)
-        lift_account_hold(workspace, actor=person, now=now)
+        lift_account_hold(workspace, reason="Looked into.", actor=person, now=now)
         lift_containment(workspace, actor=person, now=now)
         account = XAccount.objects.get(workspace=workspace)
         if not account.access_token_valid(now) or account.was_renewed_lately(now):

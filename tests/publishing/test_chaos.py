@@ -1,5 +1,6 @@
 """Random runs (`make chaos`): none doubled, none lost, no difference."""
 
+import gc
 import random
 from time import monotonic
 
@@ -28,10 +29,12 @@ def loose(settings):
     """This process goes on where workers died: by the same limits, one thing at a time."""
     settings.MAX_CONSECUTIVE_PUBLISH_FAILURES = 1000
     settings.PUBLISH_CONCURRENCY = 1
+    gc.freeze()  # thousands of statements make much garbage, and none of what is there by now
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = on")
 
 
+@pytest.mark.slow
 def test_random_runs_leave_none_doubled_none_lost_and_no_difference(x, mortals, draws, loose):
     tally, begun = chaos.Tally(), monotonic()
     for draw in draws:
@@ -40,6 +43,18 @@ def test_random_runs_leave_none_doubled_none_lost_and_no_difference(x, mortals, 
             print(f"seed {draw.seed}: {draw.number + 1} runs, {monotonic() - begun:.0f} s")
     print(f"seed {draws[0].seed}: doubled 0, lost 0, differences 0; {monotonic() - begun:.0f} s")
     print(tally)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", ["settle_before_call", "approval_not_used_up"])
+def test_random_runs_notice_a_wrong_worker(x, mortals, loose, mutant):
+    with pytest.raises(AssertionError, match="again: make chaos"):
+        _run_some(x, mortals, mutant)
+
+
+def _run_some(x, mortals, mutant):
+    for number in range(30):
+        chaos.run(x, mortals, Draw.make(1, number), chaos.Tally(), mutant=mutant)
 
 
 def test_every_kind_of_fault_that_there_is_may_be_drawn():
