@@ -42,6 +42,7 @@ from tests.clusters import eventually
 from tests.factories import MembershipFactory, UserFactory, WorkspaceFactory
 from tests.sinks import MARKER, OpenSimulator, Sentry, find, gunicorn, rows, trail, worker
 from tests.worlds import World, environment, manage
+from tests.x_integration import programs
 from tests.x_integration.conftest import opened
 from workspaces.models import Alarm, AuditEvent, Counter, Membership, User
 from x_integration.client import Answer, TokenPair, XClient
@@ -58,7 +59,15 @@ FRAMES = {"exchange_code", "refresh_token", "create_post", "revoke_token"}  # of
 SEALED_IN = {"x_integration_xaccount", "x_integration_oauthstate"}
 PLANTED = {
     name: f"canary-{name}-{secrets.token_urlsafe(24)}"
-    for name in ("access", "refresh", "broken-access", "broken-refresh", "in-text", "in-list")
+    for name in (
+        "access",
+        "refresh",
+        "broken-access",
+        "broken-refresh",
+        "in-text",
+        "in-list",
+        "internal-key",
+    )
 }
 
 
@@ -118,6 +127,8 @@ class Browser:
         where = f"admin pages of {self.user}" if path.startswith("/admin/") else "answers"
         if path == AUTHORIZE or "/connect/" in path:
             where = "answers with a state"
+        if path == programs.MAKE_KEY and answer.request.method == "POST":
+            where = "answers with a key"
         self.seen[where].append(f"{answer.status_code} {dict(answer.headers)}\n{answer.text}")
 
     def get(self, path, **more):
@@ -239,8 +250,8 @@ class Run:
         assert eventually(lambda: Task.objects.filter(id=done).exists())
 
     def propose(self):
-        """Somebody speaks, and the worker proposes what to answer: the item."""
-        self.x.mention(self.workspace)
+        """Somebody new speaks, and the worker proposes what to answer: the item."""
+        self.x.mention(self.workspace, by=f"guest{QueueItem.objects.count()}")
         self.work("control.tasks.cycle")
         return QueueItem.objects.get(state=State.PENDING)
 
@@ -315,6 +326,14 @@ class Run:
         answer = self.owner.post(f"{REVOKE}/{self.workspace.pk}")
         assert answer.json() == {"revoked": True, "confirmed_by_x": False}
 
+    def let_a_program_in(self):
+        """Its key is shown once, and opens nothing afterwards; the internal key travels beside it."""
+        key, internal = programs.make_key(self.owner, self.workspace), PLANTED["internal-key"]
+        self.secrets["API key"] = key
+        keep = self.seen["answers to programs"].append
+        url = self.owner.base_url
+        programs.use_the_doors(url, self.workspace, key, internal, keep=keep)
+
     def whole(self):
         """All of it, in the order in which one thing needs the other."""
         self.log_in()
@@ -324,6 +343,7 @@ class Run:
         self.ask_for_the_status()
         assert self.approve(self.propose()) == State.PUBLISHED
         self.publish_after_a_401()
+        self.let_a_program_in()
         self.renew_in_vain()
         self.renew_to_a_pair_that_x_does_not_know()
         self.lose_a_renewal()
@@ -452,6 +472,8 @@ class Processes:
             "SENTRY_TRACES_SAMPLE_RATE": "1",
             "TOKEN_ENCRYPTION_KEY": ",".join(keys),
             "TEST_BREAKS": str(folder / "break"),
+            "PUBLISHING_DIRECT_API_ENABLED": "true",
+            "PUBLISHING_DIRECT_API_INTERNAL_KEY": PLANTED["internal-key"],
         }
 
     @contextmanager
@@ -504,6 +526,8 @@ def test_no_secret_of_a_full_run_comes_out(full_run, processes, settings):
     sinks, tables, secret = full_run.sinks, full_run.tables, full_run.secrets
     public = {name: value for name, value in secret.items() if not name.startswith("state")}
     owed = {"answers with a state": sinks.pop("answers with a state")}  # it sends the person on
+    told_once = {"answers with a key": sinks.pop("answers with a key")}
+    assert find(told_once, secret) == {("answers with a key", "API key")}
     elsewhere = {name: text for name, text in tables.items() if name not in SEALED_IN}
     came_out = find(sinks | tables | postgres_log(settings), secret) | find(owed, public)
     assert came_out | find(sinks | owed | elsewhere, full_run.sealed) == set()
