@@ -40,11 +40,12 @@ format: ## write the code in its one style
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: ## measure a first look, renewals and the status API, beside the bounds
+bench: ## measure a first look, renewals, the status API and publishing, beside the bounds
 	deploy/make-env dev
 	$(python) -m tests.benchmarks.first_look
 	$(python) -m tests.benchmarks.tokens
 	$(python) -m tests.benchmarks.status
+	$(python) -m tests.benchmarks.publishing
 
 bench-tokens: ## renewals in full: 10,000 accounts, 13 minutes (ARGS="--minutes 60")
 	deploy/make-env dev
@@ -52,7 +53,7 @@ bench-tokens: ## renewals in full: 10,000 accounts, 13 minutes (ARGS="--minutes 
 
 bench-publishing: ## publishing in full: a million rows, 10 minutes (ARGS="--polls 0.2,0.1,0.05")
 	deploy/make-env dev
-	$(python) -m tests.benchmarks.publishing --rows 1000000 --publications 1500 --taps 100 $(ARGS)
+	$(python) -m tests.benchmarks.publishing --rows 1000000 --rounds 300 --publications 1500 --taps 100 $(ARGS)
 
 chaos: ## publish through 1,000 random faults and kills (ARGS="--chaos-seed 7 --chaos-run 12": one again)
 	deploy/make-env dev

@@ -8,10 +8,11 @@ from tests.benchmarks.queues import Site, seed_history
 from tests.benchmarks.stage import Stage
 
 _SMALL = 1000  # items of the workspace that the large one is compared with
-_ROUNDS = 200
 
 
-def measure(stage: Stage, figures: Figures, *, rows: int, parts: Collection[str]) -> None:
+def measure(
+    stage: Stage, figures: Figures, *, rows: int, rounds: int, parts: Collection[str]
+) -> None:
     """Three workspaces: a new one, one with 1,000 items, and one with `rows`."""
     site = Site.of(stage.simulator, 3)
     new, small, large = site.accounts
@@ -27,5 +28,5 @@ def measure(stage: Stage, figures: Figures, *, rows: int, parts: Collection[str]
             small=small.workspace,
             large=large.workspace,
             rows=rows,
-            rounds=_ROUNDS,
+            rounds=rounds,
         )

@@ -29,7 +29,9 @@ def main() -> int:
         from tests.benchmarks import histories, publications, taps
 
         if {"statements", "list"} & set(options.parts):
-            histories.measure(stage, figures, rows=options.rows, parts=options.parts)
+            histories.measure(
+                stage, figures, rows=options.rows, rounds=options.rounds, parts=options.parts
+            )
         if "throughput" in options.parts:
             size = publications.Size(options.worker_processes, options.concurrency)
             for latency_ms, at_least in ((300, 50), (0, 60)):
@@ -49,8 +51,9 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000, help="items of the large workspace")
-    parser.add_argument("--publications", type=int, default=150, help="of each throughput run")
+    parser.add_argument("--rows", type=int, default=20_000, help="items of the large workspace")
+    parser.add_argument("--rounds", type=int, default=100, help="readings of each page of the list")
+    parser.add_argument("--publications", type=int, default=400, help="of each throughput run")
     parser.add_argument("--taps", type=int, default=20)
     parser.add_argument("--polls", type=_seconds, default=[None], help="seconds, by commas")
     parser.add_argument("--worker-processes", type=int, help="instead of the default")
