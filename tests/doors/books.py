@@ -72,8 +72,8 @@ class Books:
             columns = token_columns(kept, now=timezone.now())
             XAccount.objects.filter(pk=account.pk).update(**columns)
         table = XAccount._meta.db_table
-        kept = _kept(table)
-        self._run(f"DELETE FROM {kept}; INSERT INTO {kept} SELECT * FROM {table}")  # noqa: S608 - as above
+        copy = _kept(table)
+        self._run(f"DELETE FROM {copy}; INSERT INTO {copy} SELECT * FROM {table}")  # noqa: S608 - as above
         self._tokens, self.told = _tokens(), _fingerprint()
 
     def _run(self, sql: str) -> None:

@@ -1,6 +1,7 @@
 """The sweep's world."""
 
 import logging
+from typing import Any
 
 import pytest
 from django.conf import settings as ours
@@ -23,7 +24,7 @@ def sweep(x, settings, monkeypatch):
     settings.WORKER_PROCESSES = 1
     settings.PUBLISH_CONCURRENCY = 2
     monkeypatch.setattr("workspaces.services.switches.wait_out", lambda seconds: None)
-    drawn = SimpleTemplateResponse.rendered_content
+    drawn: Any = SimpleTemplateResponse.rendered_content
 
     def of_a_get(response):
         request = getattr(response, "_request", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -35,7 +34,6 @@ class Sweep:
         self.callers = callers(self.world)
         drain()
         self.judge, self.books = Judge(x), Books(x)
-        self.statuses: dict[str, Counter[int]] = {}
         self.calls = self.changes = 0
 
     def walk(self, route: routes.Route) -> None:
@@ -57,7 +55,7 @@ class Sweep:
             bodies = bodies[:1]
         for method in routes.METHODS if is_first else ("POST",) if is_page else ("POST", "PATCH"):
             all_of_them = method == "POST" or (method == "PATCH" and not is_page)
-            told = bodies if is_first or is_page else [body for body in bodies if body.fits]
+            told = bodies if is_first or is_page else [b for b in bodies if b.fits == method]
             if method in BODIES:
                 yield from ((method, body) for body in (told if all_of_them else told[:1]))
             else:
@@ -95,7 +93,6 @@ class Sweep:
         sent = data if method in BODIES else b""
         status = caller.call(method, path, sent, FORM if is_page else JSON, HEADERS)
         self.calls += 1
-        self.statuses.setdefault(f"{method} {route.path}", Counter())[status] += 1
         who = f"{caller.name}: {method} {path} {body.door}".strip()
         self.settle(who, caller, [route.door, body.door] if body.door else [route.door])
         if status in (429, 500):

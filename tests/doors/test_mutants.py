@@ -3,6 +3,7 @@
 import sys
 from time import monotonic
 from types import FunctionType
+from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -106,7 +107,7 @@ def planted_action(monkeypatch):
             if item.text.endswith(": pending.") and item.state == State.PENDING:
                 forge(item)
 
-    page = admin.site._registry[QueueItem]
+    page: Any = admin.site._registry[QueueItem]
     monkeypatch.setattr(QueueItemAdmin, "send_now", send_now, raising=False)
     monkeypatch.setattr(page, "actions", (*page.actions, "send_now"))
 
