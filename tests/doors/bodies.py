@@ -21,14 +21,14 @@ STRANGE_ACTIONS = ("resubmit_task", "retry_failed", "run_now", "publish", "delet
 
 @dataclass(frozen=True)
 class Body:
-    """One body; `door` where it uses another door than its URL, `fits` where it is about an item."""
+    """One body; `door` where it uses another door than its URL, `fits` is the method that decides with it."""
 
     data: dict[str, Any] = field(default_factory=dict)
     door: str = ""
-    fits: bool = False
+    fits: str = ""
 
 
-HEADERS = {
+HEADERS: dict[str, Any] = {
     "HTTP_X_HTTP_METHOD_OVERRIDE": "PATCH",
     "HTTP_X_METHOD_OVERRIDE": "POST",
     "HTTP_X_INTERNAL_KEY": KEY,
@@ -98,8 +98,8 @@ def of_the_api(world: Field, item: QueueItem | None) -> Iterator[Body]:
     words = {"text": "Words of the sweep."}
     assert target is not None
     yield Body({"workspace_id": here, **words})
-    yield Body({"version": version, **words}, fits=True)
-    yield Body({"version": version, "reason": "because"}, fits=True)
+    yield Body({"version": version, **words}, fits="PATCH")
+    yield Body({"version": version, "reason": "because"}, fits="POST")
     yield Body({"workspace_id": here, **words, "in_reply_to_tweet_id": target.x_post_id})
     yield Body({**words, "source_post_id": target.x_post_id})
     yield Body(words)

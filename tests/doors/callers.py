@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import SimpleCookie
 from django.test import Client
@@ -22,7 +23,7 @@ class Caller:
     session: str = ""
     is_a_key: bool = False
 
-    def call(self, method: str, path: str, body: bytes, kind: str, headers: dict[str, str]) -> int:
+    def call(self, method: str, path: str, body: bytes, kind: str, headers: dict[str, Any]) -> int:
         """One request as the first of a browser's day; the status."""
         self.client.cookies = SimpleCookie({"sessionid": self.session} if self.session else {})
         answer = self.client.generic(method, path, body, kind, **headers)
@@ -45,5 +46,5 @@ def callers(world: Field) -> list[Caller]:
     return found
 
 
-def _client(**defaults: str) -> Client:
+def _client(**defaults: Any) -> Client:
     return Client(raise_request_exception=False, **defaults)

@@ -49,7 +49,7 @@ def approve_on_the_list(stage: Stage) -> Iterator[None]:
     item = stage.pending()
     yield
     form = {"action": "approve", "_selected_action": item.pk, f"version-{item.pk}": item.version}
-    stage.press(page("publishing_queueitem", "changelist"), **form)
+    stage.press(page("publishing_queueitem", "changelist"), form)
 
 
 @proves(f"{QUEUE}{PAGE}", "decision approve")
@@ -117,7 +117,7 @@ def answer_again(stage: Stage) -> Iterator[None]:
     yield
     opt_out = stage.workspace.opt_outs.get()
     form = {"action": "answer_again", "_selected_action": opt_out.pk}
-    stage.press(page("publishing_optout", "changelist"), **form)
+    stage.press(page("publishing_optout", "changelist"), form)
 
 
 # --- what lets go again -------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def resume_on_the_page(stage: Stage) -> Iterator[None]:
     """The button of a paused workspace."""
     _stop(stage, paused_at=timezone.now(), paused_by="command", paused_reason="tea")
     yield
-    stage.press(page("workspaces_workspace", "resume", stage.workspace.pk))
+    stage.press(page("workspaces_workspace", "resume", stage.workspace.pk), {})
 
 
 @proves("url admin/workspaces/workspace/", "action workspaces.Workspace.resume")
@@ -142,7 +142,7 @@ def resume_on_the_list(stage: Stage) -> Iterator[None]:
     _stop(stage, paused_at=timezone.now(), paused_by="command", paused_reason="tea")
     yield
     form = {"action": "resume", "_selected_action": stage.workspace.pk}
-    stage.press(page("workspaces_workspace", "changelist"), **form)
+    stage.press(page("workspaces_workspace", "changelist"), form)
 
 
 @proves("url admin/workspaces/workspace/<uuid:workspace_id>/lift-containment/")
@@ -151,7 +151,7 @@ def lift_containment_on_the_page(stage: Stage) -> Iterator[None]:
     _stop(stage, contained_at=timezone.now(), contained_reason="three failures")
     yield
     path = page("workspaces_workspace", "lift_containment", stage.workspace.pk)
-    stage.press(path, reason="looked", confirmed="yes")
+    stage.press(path, {"reason": "looked", "confirmed": "yes"})
 
 
 @proves("action workspaces.Workspace.lift_containment")
@@ -160,7 +160,7 @@ def lift_containment_on_the_list(stage: Stage) -> Iterator[None]:
     _stop(stage, contained_at=timezone.now(), contained_reason="three failures")
     yield
     form = {"action": "lift_containment", "_selected_action": stage.workspace.pk, "reason": "fine"}
-    stage.press(page("workspaces_workspace", "changelist"), **form)
+    stage.press(page("workspaces_workspace", "changelist"), form)
 
 
 @proves("url admin/workspaces/workspace/<uuid:workspace_id>/policy/")
@@ -173,7 +173,7 @@ def loosen_the_policy(stage: Stage) -> Iterator[None]:
     form = shown.context["policy_form"]
     told = {form.add_prefix(n): v for n, v in form.initial.items() if v not in (None, False)}
     told |= {form.add_initial_prefix(n): v for n, v in form.initial.items() if v is not None}
-    stage.press(path, **(told | {form.add_prefix("max_replies_per_hour"): "5"}))
+    stage.press(path, told | {form.add_prefix("max_replies_per_hour"): "5"})
 
 
 def _system_operator(stage: Stage) -> User:
@@ -190,7 +190,7 @@ def kill_switch_off(stage: Stage) -> Iterator[None]:
     yield
     seen = SystemSwitch.objects.get().changed_at.isoformat()
     form = {"reason": "drunk", "confirmed": "yes", "seen": seen}
-    stage.press(page("workspaces_systemswitch", "off"), user=chief, **form)
+    stage.press(page("workspaces_systemswitch", "off"), form, user=chief)
 
 
 @proves("url admin/workspaces/systemhold/<int:hold_id>/lift/")
@@ -201,7 +201,7 @@ def lift_a_system_hold(stage: Stage) -> Iterator[None]:
     place_hold("no_credits", reason="empty", actor=Actor.worker(), now=timezone.now())
     yield
     path = page("workspaces_systemhold", "lift", SystemHold.objects.get().pk)
-    stage.press(path, user=chief, reason="filled", confirmed="yes")
+    stage.press(path, {"reason": "filled", "confirmed": "yes"}, user=chief)
 
 
 # --- the account --------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ def lift_the_accounts_hold(stage: Stage) -> Iterator[None]:
     """An account that X had locked."""
     pk = _account(stage, held_at=timezone.now(), held_reason="x_account")
     yield
-    stage.press(page("x_integration_xaccount", "lift_hold", pk))
+    stage.press(page("x_integration_xaccount", "lift_hold", pk), {})
 
 
 @proves("url admin/x_integration/xaccount/<int:account_id>/renew/")
@@ -228,7 +228,7 @@ def renew_the_token(stage: Stage) -> Iterator[None]:
     now = timezone.now()
     pk = _account(stage, expires_at=now, refresh_not_before=now + timedelta(hours=1))
     yield
-    stage.press(page("x_integration_xaccount", "renew", pk))
+    stage.press(page("x_integration_xaccount", "renew", pk), {})
 
 
 @proves("url admin/x_integration/xaccount/connect/<uuid:workspace_id>/")
@@ -282,4 +282,4 @@ def let_the_approver_in_again(stage: Stage) -> Iterator[None]:
     form = {"username": stage.owner.username, "is_active": "on", "is_staff": "on"}
     joined = stage.owner.date_joined
     form |= {"date_joined_0": f"{joined:%Y-%m-%d}", "date_joined_1": f"{joined:%H:%M:%S}"}
-    stage.press(path, user=chief, **form)
+    stage.press(path, form, user=chief)

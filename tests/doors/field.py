@@ -56,6 +56,9 @@ class Field:
         self._elsewhere()
         self._rows_of_other_pages()
         drain()
+        alike = [self.items[name].pk for name in _LIKE_THE_OTHERS]
+        tomorrow = timezone.now() + timedelta(days=1)
+        QueueItem.objects.filter(pk__in=alike).update(not_before=tomorrow)
         for item in self.items.values():
             item.refresh_from_db()
 
@@ -161,7 +164,7 @@ class Field:
         now = timezone.now()
         run_command("sync_schedules", "-v0")
         async_task("control.tasks.beat")
-        async_task("revfirst.tasks.task", 1)
+        async_task("publishing.tasks.publish_one", "no number")
         Group.objects.create(name="everybody")
         SystemSwitch.objects.create(name="kill_switch", changed_by="command", changed_at=now)
         SystemHold.objects.create(kind="no_credits", reason="x", placed_at=now, lifted_at=now)

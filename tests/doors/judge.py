@@ -39,6 +39,10 @@ class Judge:
 
     def look(self, who: str, caller: Caller | None) -> None:
         """Raise AssertionError for a request or a post that no approval of the caller's covers."""
+        for approval in self._fresh():
+            theirs = caller is not None and approval.approved_by == caller.user
+            assert theirs, f"{who}: somebody else approved"
+            self._check_role(who, approval)
         rows = self.x.simulator.requests(self._request)
         self._request = max((row["n"] for row in rows), default=self._request)
         asked = [row for row in rows if (row["method"], row["path"]) == ("POST", "/2/tweets")]
@@ -71,8 +75,14 @@ class Judge:
         assert approval.used_at is not None, f"{who}: the approval is not used up"
         assert approval.voided_at is None, f"{who}: the approval was void"
         assert approval.attempts.count() == 1, f"{who}: the approval was used twice"
-        role = Membership.objects.filter(user=caller.user, workspace=found[0].workspace)
-        assert role.get().role in Membership.OPERATORS, f"{who}: a {role.get().role} approved"
+        self._check_role(who, approval)
+
+    def _check_role(self, who: str, approval: Approval) -> None:
+        theirs = Membership.objects.filter(
+            user=approval.approved_by, workspace__items=approval.item_id
+        )
+        role = theirs.values_list("role", flat=True).first()
+        assert role in Membership.OPERATORS, f"{who}: a {role or 'stranger'} approved"
 
     def _fresh(self):
         return Approval.objects.filter(pk__gt=self.last_approval)

@@ -75,7 +75,8 @@ def actions() -> set[tuple[str, str]]:
     request = RequestFactory().get("/admin/")
     request.user = User(is_staff=True, is_superuser=True, is_active=True)
     found = set()
-    for model, page in admin.site._registry.items():
+    pages: dict[Any, Any] = admin.site._registry
+    for model, page in pages.items():
         known = {name for _, name, _ in page._get_base_actions()}  # permissions are not asked here
         known |= set(page.get_actions(request))
         found |= {(model._meta.label, name) for name in known}

@@ -37,7 +37,7 @@ class Stage:
         client.force_login(user or self.admin)
         return client
 
-    def press(self, path: str, *, user: User | None = None, **form: Any) -> Any:
+    def press(self, path: str, form: dict[str, Any], *, user: User | None = None) -> Any:
         """Send a form to a page of the admin; the answer, which is no refusal."""
         answer = self.browser(user).post(path, form)
         assert answer.status_code in (200, 302), f"{path}: {answer.status_code}"
@@ -79,7 +79,7 @@ class Stage:
         """Press a button of the item's page."""
         item.refresh_from_db()
         page = reverse("admin:publishing_queueitem_change", args=[item.pk])
-        self.press(page, decision=decision, **{f"version-{item.pk}": item.version}, **typed)
+        self.press(page, {"decision": decision, f"version-{item.pk}": item.version, **typed})
         item.refresh_from_db()
 
     def newest(self) -> QueueItem:
