@@ -13,7 +13,7 @@ def empty_tables(_: object = None) -> None:
     The stock flush would make all permissions again after each test, and TRUNCATE pays for every
     table, filled or not: twenty times what deleting a few rows costs.
     """
-    tables = _tables()
+    tables = our_tables()
     filled = " UNION ALL ".join(
         f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})"  # noqa: S608 - our own names
         for table in tables
@@ -27,6 +27,6 @@ def empty_tables(_: object = None) -> None:
 
 
 @functools.cache
-def _tables() -> list[str]:
+def our_tables() -> list[str]:
     names = set(connection.introspection.table_names()) - _KEPT
     return [connection.ops.quote_name(name) for name in sorted(names)]

@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from revfirst.db import one_row
-from tests.conftest import _tables
+from tests.tables import our_tables
 from tests.worlds import World
 from x_integration.client import TokenPair
 from x_integration.models import XAccount
@@ -30,7 +30,7 @@ class Books:
     def __init__(self, x: World) -> None:
         self.x = x
         rows = "".join(
-            f"CREATE UNLOGGED TABLE {_kept(table)} AS TABLE {table};" for table in _tables()
+            f"CREATE UNLOGGED TABLE {_kept(table)} AS TABLE {table};" for table in our_tables()
         )
         self._run(f"DROP SCHEMA IF EXISTS {_KEPT_IN} CASCADE; CREATE SCHEMA {_KEPT_IN}; {rows}")
         self._tokens = _tokens()
@@ -55,7 +55,7 @@ class Books:
         lost = _tokens() != self._tokens
         rows = "".join(
             f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM {_kept(table)};"  # noqa: S608 - our own names
-            for table in _tables()
+            for table in our_tables()
         )
         asleep = "SET session_replication_role = replica;"
         self._run(f"{asleep} {rows} SET session_replication_role = origin")
