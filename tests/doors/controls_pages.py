@@ -147,11 +147,12 @@ def resume_on_the_list(stage: Stage) -> Iterator[None]:
 
 @proves("url admin/workspaces/workspace/<uuid:workspace_id>/lift-containment/")
 def lift_containment_on_the_page(stage: Stage) -> Iterator[None]:
-    """The button of a contained workspace."""
-    _stop(stage, contained_at=timezone.now(), contained_reason="three failures")
+    """The button of a contained workspace, and the answer to what it asks."""
+    now = timezone.now()
+    _stop(stage, contained_at=now, contained_reason="three failures")
     yield
     path = page("workspaces_workspace", "lift_containment", stage.workspace.pk)
-    stage.press(path, {"reason": "looked", "confirmed": "yes"})
+    stage.press(path, {"reason": "looked", "confirmed": "yes", "seen": now.isoformat()})
 
 
 @proves("action workspaces.Workspace.lift_containment")
@@ -219,7 +220,8 @@ def lift_the_accounts_hold(stage: Stage) -> Iterator[None]:
     """An account that X had locked."""
     pk = _account(stage, held_at=timezone.now(), held_reason="x_account")
     yield
-    stage.press(page("x_integration_xaccount", "lift_hold", pk), {})
+    told = {"reason": "X lets us again", "confirmed": "yes"}
+    stage.press(page("x_integration_xaccount", "lift_hold", pk), told)
 
 
 @proves("url admin/x_integration/xaccount/<int:account_id>/renew/")
