@@ -20,7 +20,7 @@ from django.db import connection
 from django.utils import timezone
 
 from control import services
-from publishing.models import QueueItem
+from publishing.models import PublishAttempt, QueueItem
 from publishing.services import approve_item, compare_counters, compare_workspace
 from publishing.states import State
 from revfirst.errors import Conflict, Refused
@@ -180,27 +180,28 @@ def run_once(workspace: Workspace, *, tell: Callable[[str], object]) -> list[Lin
 
 
 def _hear_and_propose(workspace: Workspace) -> tuple[int, int]:
-    """People speak until something waits: a template repeats nothing that was said lately."""
+    """People speak until something can be answered: a template repeats nothing that was said lately."""
     ingested = proposed = 0
     for _ in range(ENOUGH_SAID):
-        _somebody_says_something()
+        _somebody_new_speaks(workspace)
         cycle = fill_queue(workspace, now=timezone.now())
         ingested, proposed = ingested + cycle.ingested, proposed + cycle.proposed
-        if workspace.items.pending().exists():
+        if _of_new_people(workspace):
             break
     return ingested, proposed
 
 
-def _somebody_says_something() -> None:
-    """A second run finds every mention answered: somebody speaks again."""
+def _somebody_new_speaks(workspace: Workspace) -> None:
+    """A second run finds everybody answered, and nobody is answered twice within the cooldown."""
     url = f"{settings.X_API_BASE_URL}/control/sample"
-    if not _http().post(url, json={"username": BRAND}, timeout=10).ok:
+    guest = f"guest_{workspace.source_posts.count() + 1}"
+    if not _http().post(url, json={"username": BRAND, "by": guest}, timeout=10).ok:
         raise DemoFailed("The simulator has nothing to say.")
 
 
 def _approve_oldest(workspace: Workspace, *, most: int) -> list[QueueItem]:
     owner = User.objects.get(username=OWNER)
-    pending = workspace.items.pending().order_by("created_at", "number")[:most]
+    pending = _of_new_people(workspace)[:most]
     if not pending:
         raise DemoFailed("Nothing waits for approval: every template's words were said lately.")
     actor = Actor.operator(owner, door="command")
@@ -208,6 +209,17 @@ def _approve_oldest(workspace: Workspace, *, most: int) -> list[QueueItem]:
         approve_item(item.pk, version=item.version, actor=actor, now=timezone.now())
         for item in pending
     ]
+
+
+def _of_new_people(workspace: Workspace) -> list[QueueItem]:
+    """The oldest pending item of everybody who was not answered yet: no cooldown holds these back."""
+    answered = PublishAttempt.objects.filter(workspace=workspace).values("author_id")
+    pending = workspace.items.pending().exclude(source_post__author_id__in=answered)
+    first: dict[str, QueueItem] = {}
+    for item in pending.select_related("source_post").order_by("created_at", "number"):
+        if item.source_post:
+            first.setdefault(item.source_post.author_id, item)
+    return list(first.values())
 
 
 def _why(item: QueueItem | None) -> str:

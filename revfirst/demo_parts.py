@@ -60,6 +60,10 @@ def port_of(listening: socket.socket) -> int:
 # --- Environment --------------------------------------------------------------------------------
 
 
+_BUSY_HOUR = {"MAX_REPLIES_PER_HOUR": "60", "MAX_REPLIES_PER_DAY": "300"}
+"""Whoever tries it approves more within an hour than a brand would."""
+
+
 def environment(
     base: Mapping[str, str], var_dir: Path, where: Addresses, secrets: Mapping[str, str]
 ) -> dict[str, str]:
@@ -68,6 +72,7 @@ def environment(
     What the person's shell says to other programs (libpq's variables, gunicorn's) stays outside.
     """
     return {
+        **_BUSY_HOUR,
         **{name: value for name, value in base.items() if not name.startswith(_NOT_OURS)},
         "DJANGO_SETTINGS_MODULE": "revfirst.settings",
         "ENVIRONMENT": "development",

@@ -113,7 +113,7 @@ def test_without_a_worker_the_round_says_so_and_fails(x, monkeypatch):
     monkeypatch.setattr(demo, "SLUG", x.connected(demo.BRAND).slug)
     User.objects.update(username=demo.OWNER, email=demo.OWNER_EMAIL)
     x.mention(Workspace.objects.get())
-    monkeypatch.setattr(demo, "_somebody_says_something", lambda: None)
+    monkeypatch.setattr(demo, "_somebody_new_speaks", lambda workspace: None)
     with pytest.raises(demo.DemoFailed, match="the worker is not seen"):
         demo.run_once(Workspace.objects.get(), tell=lambda line: None)
 
@@ -147,6 +147,16 @@ def test_people_speak_until_something_can_be_proposed(x, monkeypatch):
             QueueItemFactory(workspace=workspace, number=77)
         return services.Cycle(1, int(len(said) == 3))
 
-    monkeypatch.setattr(demo, "_somebody_says_something", lambda: None)
+    monkeypatch.setattr(demo, "_somebody_new_speaks", lambda workspace: None)
     monkeypatch.setattr(demo, "fill_queue", propose_at_the_third)
     assert demo._hear_and_propose(workspace) == (3, 1)
+
+
+def test_one_item_of_each_person_who_was_not_answered_yet(x):
+    """The others are held back by a cooldown: a round would wait for them in vain."""
+    workspace = x.connected(demo.BRAND)
+    x.publish(x.approved(workspace, by="ana"))
+    x.pending(workspace, by="ana")
+    first = x.pending(workspace, by="rui")
+    x.pending(workspace, by="rui")
+    assert demo._of_new_people(workspace) == [first]

@@ -154,10 +154,11 @@ def delete_post(call: Call) -> Response:
 
 
 def say_sample(call: Call) -> Response:
-    """POST /control/sample {"username"?}: the next sample mention is said, now."""
-    body = _read(call, "username")
+    """POST /control/sample {"username"?, "by"?}: the next sample mention is said, now."""
+    body = _read(call, "username", "by")
     world = call.simulator.state.world
-    post = loader.say_next(world, brand=_username(body, loader.BRAND))
+    by = _username({"username": body["by"]}, "") if "by" in body else ""
+    post = loader.say_next(world, brand=_username(body, loader.BRAND), by=by)
     return json_answer(_post(call, post), 201)
 
 

@@ -193,9 +193,11 @@ class SimulatorProcess:
         """What stands or stood on X, oldest first; by username and source."""
         return list(self.control("GET", f"/posts?{urlencode(query)}"))
 
-    def say_sample(self, username: str | None = None) -> dict[str, Any]:
-        """The next sample mention is said, now."""
-        return dict(self.control("POST", "/sample", {"username": username} if username else {}))
+    def say_sample(self, username: str | None = None, *, by: str = "") -> dict[str, Any]:
+        """The next sample mention is said, now; `by` somebody else than who says it there."""
+        wish = {"username": username, "by": by}
+        said = {name: value for name, value in wish.items() if value}
+        return dict(self.control("POST", "/sample", said))
 
     def connect(self, username: str, **fields: Any) -> TokenPair:
         """Make sure of the user and give a token pair: scope, expires_in."""

@@ -164,6 +164,13 @@ def test_a_sample_mention_can_be_said_to_another_brand(simulator, brand):
     assert "@brand" in brand.mentions()["data"][0]["text"]
 
 
+def test_a_sample_mention_can_be_said_by_somebody_new(sampled, aurora):
+    known = {post["username"] for post in sampled.posts()}
+    said = sampled.say_sample(by="guest_7")
+    assert (said["username"], "guest_7" in known) == ("guest_7", False)
+    assert aurora.mentions()["data"][0]["id"] == said["id"]
+
+
 def test_the_first_start_loads_the_sample_and_later_ones_do_not(own_simulator):
     own_simulator.sample = True
     with own_simulator:

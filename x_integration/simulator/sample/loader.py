@@ -42,8 +42,8 @@ def load(world: World, *, now: int) -> None:
         )
 
 
-def say_next(world: World, *, brand: str) -> Post:
-    """Say the next mention of `later.json` at the brand, now.
+def say_next(world: World, *, brand: str, by: str = "") -> Post:
+    """Say the next mention of `later.json` at the brand, now; `by` somebody else than who says it there.
 
     When all were said it begins again with the number of the round behind each text.
     """
@@ -54,7 +54,10 @@ def say_next(world: World, *, brand: str) -> Post:
     author = next(user for user in page["includes"]["users"] if user["id"] == payload["author_id"])
     if world.user_named(brand) is None:
         world.put_user(brand, brand)
-    person = world.user_named(author["username"]) or _put_person(world, author)
+    if by:
+        person = world.user_named(by) or world.put_user(by, by)
+    else:
+        person = world.user_named(author["username"]) or _put_person(world, author)
     text = typed_text(payload).replace(f"@{BRAND}", f"@{brand}")
     if turn:
         text = f"{text} · {turn + 1}"
