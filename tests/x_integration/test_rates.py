@@ -77,7 +77,8 @@ def test_a_reset_that_ends_no_window_keeps_nobody_waiting_and_is_not_asked_at_on
     """X's clock, or its header, is wrong: the item waits as it does where X says nothing."""
     cafe = x.connected()
     item, now = x.approved(cafe), timezone.now()
-    x.fault("rate_limited", reset_in=reset_in)
+    headers = {"x-rate-limit-reset": str(int(now.timestamp()) + reset_in)}
+    x.fault("status", status=429, headers=headers)
     item = x.publish(item)
     assert (item.state, item.last_error) == (State.APPROVED, "rate_limited")
     assert timedelta(seconds=29) < item.not_before - now < timedelta(minutes=1)
