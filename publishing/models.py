@@ -175,6 +175,10 @@ class PublishAttemptQuerySet(models.QuerySet["PublishAttempt"]):
         """Attempts that published, or may have: they hold their reservations."""
         return self.filter(outcome__in=OPEN_OUTCOMES)
 
+    def found_late(self) -> PublishAttemptQuerySet:
+        """Attempts that were given up, and whose post stands on X while the item is not published."""
+        return self.filter(outcome=Outcome.ABANDONED, reconciled=True)
+
     def to_look_for(self, now: datetime) -> PublishAttemptQuerySet:
         """Attempts whose post may yet be found and whose next look is due."""
         watched = self.filter(outcome__in=WATCHED_OUTCOMES, next_look_at__lte=now)

@@ -17,6 +17,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model, QuerySet
 from django.db.models.query import ModelIterable
+from django.db.transaction import TransactionManagementError
 
 M = TypeVar("M", bound=Model)
 
@@ -32,6 +33,8 @@ class _Plan:
         sent = tuple(values[s.name] if isinstance(s, _Slot) else s for s in self.slots)
         compiler = copy(self.compiler)
         compiler.connection = connections[DEFAULT_DB_ALIAS]  # this thread's own
+        if compiler.query.select_for_update and compiler.connection.get_autocommit():
+            raise TransactionManagementError("Rows cannot be locked outside of a transaction.")
         compiler.as_sql = lambda *args, **kwargs: (self.sql, sent)
         return compiler
 
@@ -52,7 +55,10 @@ class Prepared(Generic[M]):
         self._plan: _Plan | None = None
 
     def first(self, **values: Any) -> M | None:
-        """The row, with what the queryset joins. Values are sent as they are."""
+        """The row, with what the queryset joins. Values are sent as they are; None finds nothing.
+
+        Raises TransactionManagementError for a queryset that locks, outside of a transaction.
+        """
         self._plan = self._plan or self._planned(values)
         compiler = self._plan.bound_to(values)
         query = SimpleNamespace(get_compiler=lambda using: compiler)

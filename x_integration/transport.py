@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.client import HTTPResponse
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ from x_integration.errors import XNotSent
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
+
+    from requests import Response
 
 
 _latest_begin: ContextVar[float] = ContextVar("latest_begin", default=inf)
@@ -85,6 +88,12 @@ class Transport(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
+    def build_response(self, *args: Any) -> Response:
+        """As requests does, but it points nowhere: to see where it leads, requests would read all of it."""
+        response = super().build_response(*args)
+        response.headers.pop("Location", None)
+        return response
+
 
 class _BoundedReader(io.RawIOBase):
     """A socket's stream whose every read ends by the flight's deadline."""
@@ -112,6 +121,17 @@ class _Response(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, _current.get()))
+
+    def begin(self) -> None:
+        """Read up to the last word: interim answers are passed over (RFC 9110, 15.2), not 100 alone.
+
+        Taken for the last word, they would leave the real one to whoever asks next on this connection.
+        """
+        super().begin()
+        while HTTPStatus.SWITCHING_PROTOCOLS < self.status < HTTPStatus.OK:
+            self.headers = None  # type: ignore[assignment]  # not begun
+            super().begin()
+        self.will_close = self.will_close or self.status == HTTPStatus.SWITCHING_PROTOCOLS
 
 
 class _Connection(HTTPConnection):

@@ -86,7 +86,8 @@ def _check_may_be_said(item: QueueItem) -> None:
     post = item.source_post
     if post and item.workspace.opt_outs.filter(author_id=post.author_id).exists():
         raise Blocked("author_opted_out")
-    ours = PublishAttempt.objects.open().filter(workspace=item.workspace)
+    tries = PublishAttempt.objects.filter(workspace=item.workspace)
+    ours = tries.open() | tries.found_late()
     if ours.filter(Q(item=item) | Q(target=post.x_post_id) if post else Q(item=item)).exists():
         raise Blocked("duplicate")
 

@@ -1,5 +1,6 @@
 """The post of an abandoned attempt is found, and its item cannot become published by it: never lost silently."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -29,12 +30,29 @@ def note_found_elsewhere(
         return
     item = QueueItem.objects.get(pk=attempt.item_id)
     if item.state in DECIDED_OTHERWISE and not stands_on_x(item):
-        _note_unwanted(maker, post, actor=actor, now=now)
+        _note_unwanted(maker, post, DECIDED_OTHERWISE, actor=actor, now=now)
         return
     published = item.state == State.PUBLISHED
     if published and item.x_post_id != post.id:
         tell_twice(attempt, now=now)
     note_look(attempt, found_nothing=published or item.state in DECIDED_OTHERWISE, now=now)
+
+
+def note_found_beside_another(
+    attempt: PublishAttempt, maker: PublishAttempt, post: Post, *, actor: Actor, now: datetime
+) -> None:
+    """Write down a post of a failed item whose place another item has by now, which answers the same post.
+
+    The gates then hold the other back as a duplicate. Published already, there are two posts: alarm.
+    """
+    item = attempt.item
+    if stands_on_x(item):
+        note_look(attempt, found_nothing=True, now=now)
+        return
+    _note_unwanted(maker, post, (State.FAILED,), actor=actor, now=now)
+    others = QueueItem.objects.filter(workspace=item.workspace_id, source_post=item.source_post_id)
+    if others.filter(state=State.PUBLISHED).exists():
+        tell_twice(attempt, now=now)
 
 
 def tell_twice(attempt: PublishAttempt, *, now: datetime) -> None:
@@ -43,11 +61,18 @@ def tell_twice(attempt: PublishAttempt, *, now: datetime) -> None:
     raise_alarm(PUBLISHED_TWICE, detail=detail, workspace=attempt.workspace, now=now)
 
 
-def _note_unwanted(attempt: PublishAttempt, post: Post, *, actor: Actor, now: datetime) -> None:
+def _note_unwanted(
+    attempt: PublishAttempt,
+    post: Post,
+    states: Collection[State],
+    *,
+    actor: Actor,
+    now: datetime,
+) -> None:
     """Once for an attempt, which is not looked for any more; the item's row is locked before its own."""
     with transaction.atomic(durable=True):
         row = QueueItem.objects.select_for_update(no_key=True).get(pk=attempt.item_id)
-        if row.state not in DECIDED_OTHERWISE:
+        if row.state not in states:
             return  # it moved meanwhile: the next look decides
         unnoted = PublishAttempt.objects.filter(
             pk=attempt.pk, outcome=Outcome.ABANDONED, reconciled=False
@@ -68,4 +93,4 @@ def _note_unwanted(attempt: PublishAttempt, post: Post, *, actor: Actor, now: da
 
 def stands_on_x(item: QueueItem) -> bool:
     """Whether a try that was given up was found on X while the item was decided otherwise."""
-    return item.attempts.filter(outcome=Outcome.ABANDONED, reconciled=True).exists()
+    return PublishAttempt.objects.found_late().filter(item=item).exists()

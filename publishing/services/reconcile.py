@@ -6,7 +6,7 @@ from django.db.models import Min
 
 from publishing.errors import AlreadyProposed, WrongState
 from publishing.models import PublishAttempt
-from publishing.services.late import note_found_elsewhere, tell_twice
+from publishing.services.late import note_found_beside_another, note_found_elsewhere
 from publishing.services.looks import note_look
 from publishing.services.settle import settle_attempt
 from publishing.states import WATCHED_OUTCOMES
@@ -46,8 +46,7 @@ def look_for_attempt(
             maker.pk, "confirm", actor=actor, now=now, x_post_id=post.id, reconciled=True
         )
     except AlreadyProposed:  # another item answers that post: a person has to see both
-        tell_twice(attempt, now=now)
-        note_look(attempt, found_nothing=True, now=now)
+        note_found_beside_another(attempt, maker, post, actor=actor, now=now)
         return None
     except WrongState:  # another sweep, or the slow worker itself, was first
         note_found_elsewhere(attempt, maker, post, actor=actor, now=now)

@@ -24,7 +24,7 @@ from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.services import LOCK_SECONDS_OF_OTHERS, raise_alarm
 from x_integration.answers import DUPLICATE_CONTENT
-from x_integration.services import record_spend, remember_rates
+from x_integration.services import is_window_end, record_spend, remember_rates
 
 if TYPE_CHECKING:
     from x_integration.answers import Rate
@@ -130,7 +130,8 @@ def _another_try(
     item: QueueItem, *, now: datetime, retry_at: datetime | None, counts: bool
 ) -> dict[str, Any]:
     tries = item.tries + counts
-    return {"tries": tries, "not_before": retry_at or now + _back_off(tries)}
+    known = retry_at is not None and is_window_end(retry_at, now=now)
+    return {"tries": tries, "not_before": retry_at if known else now + _back_off(tries)}
 
 
 def _back_off(tries: int) -> timedelta:

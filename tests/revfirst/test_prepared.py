@@ -4,8 +4,9 @@ from datetime import timedelta
 from threading import Thread
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from publishing.models import QueueItem
@@ -74,3 +75,19 @@ def test_none_is_no_value():
     by_state = Prepared(lambda state: QueueItem.objects.filter(Q(state=state)))
     with pytest.raises(TypeError, match="NoneType"):
         by_state.first(state=None)
+
+
+def test_rows_are_locked_inside_a_transaction_or_not_read():
+    """As Django has it of a queryset: outside, the lock would be gone before anybody looks."""
+    locked = Prepared(lambda pk: Workspace.objects.filter(pk=pk).select_for_update())
+    row = WorkspaceFactory()
+    with transaction.atomic():
+        assert locked.first(pk=row.pk) == row
+    with pytest.raises(TransactionManagementError):
+        locked.first(pk=row.pk)
+
+
+def test_a_value_that_is_missing_finds_nothing():
+    by_pk = Prepared(lambda pk: Workspace.objects.filter(pk=pk))
+    by_pk.first(pk=WorkspaceFactory().pk)
+    assert by_pk.first(pk=None) is None

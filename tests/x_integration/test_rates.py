@@ -70,3 +70,23 @@ def test_an_allowance_that_is_full_again_lets_the_item_go(x):
     RateWindow.objects.update(reset_at=timezone.now() - timedelta(seconds=1))
     QueueItem.objects.update(not_before=None)
     assert x.publish(second).state == State.PUBLISHED
+
+
+@pytest.mark.parametrize("reset_in", [-3600, 0, 10 * 365 * 24 * 3600])
+def test_a_reset_that_ends_no_window_keeps_nobody_waiting_and_is_not_asked_at_once(x, reset_in):
+    """X's clock, or its header, is wrong: the item waits as it does where X says nothing."""
+    cafe = x.connected()
+    item, now = x.approved(cafe), timezone.now()
+    headers = {"x-rate-limit-reset": str(int(now.timestamp()) + reset_in)}
+    x.fault("status", status=429, headers=headers)
+    item = x.publish(item)
+    assert (item.state, item.last_error) == (State.APPROVED, "rate_limited")
+    assert timedelta(seconds=29) < item.not_before - now < timedelta(minutes=1)
+    QueueItem.objects.update(not_before=None)
+    assert x.publish(item).state == State.PUBLISHED
+
+
+def test_a_window_of_a_day_is_waited_out(x):
+    item, day = x.approved(x.connected()), timedelta(hours=23, minutes=59)
+    x.fault("rate_limited", reset_in=int(day.total_seconds()))
+    assert x.publish(item).not_before > timezone.now() + timedelta(hours=23)

@@ -11,7 +11,7 @@ from x_integration.services.connect import (
 )
 from x_integration.services.ingest import ingest_mentions
 from x_integration.services.keys import rotate_keys
-from x_integration.services.rates import remember_rates
+from x_integration.services.rates import is_window_end, remember_rates
 from x_integration.services.renewal import (
     may_be_spent,
     refresh_workspace_x_tokens,
@@ -41,6 +41,7 @@ __all__ = [
     "give_up_after_unauthorized",
     "hold_account",
     "ingest_mentions",
+    "is_window_end",
     "lift_account_hold",
     "many_of",
     "may_be_spent",
