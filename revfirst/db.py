@@ -23,7 +23,14 @@ def one_row(sql: str, values: Mapping[str, Any] | Sequence[Any]) -> tuple[Any, .
     return row
 
 
-def wait_for_locks_at_most(seconds: float) -> None:
-    """Let this transaction fail (OperationalError) rather than wait longer for any one lock."""
+def wait_for_locks_at_most(seconds: float, *, plan_once: bool = False) -> None:
+    """Let this transaction fail (OperationalError) rather than wait longer for any one lock.
+
+    With `plan_once`, what it asks repeatedly is planned once in a session, whatever the values are: for
+    statements whose plan does not depend on them.
+    """
+    asked = "set_config('lock_timeout', %s, true)"
+    if plan_once:
+        asked += ", set_config('plan_cache_mode', 'force_generic_plan', true)"
     with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL lock_timeout = '{int(seconds * 1000)}ms'")
+        cursor.execute(f"SELECT {asked}", [f"{int(seconds * 1000)}ms"])  # noqa: S608 - our own words

@@ -64,7 +64,7 @@ def settle_attempt(
     OperationalError when a row is held for long.
     """
     with _in_our_words(), transaction.atomic(durable=True):
-        wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
+        wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS, plan_once=move == "confirm")
         if move != "confirm":  # a failure may contain the workspace: its row comes first
             lock_workspace_of(attempt_id)
         attempt = _locked(attempt_id)
