@@ -13,8 +13,9 @@ PRICES_USD = {
     "post_with_url": Decimal("0.200"),
     "summoned_reply": Decimal("0.010"),
 }
-# X counts a bare example.com as a link too; what only looks like one costs less than it is taken for.
-_URL = re.compile(r"https?://|\b[\w-]+(\.[\w-]+)*\.[^\W\d_]{2,}\b", re.IGNORECASE)
+# X counts a bare example.com as a link too, also before an underscore; what only looks like one costs
+# less than it is taken for.
+_URL = re.compile(r"https?://|\b[\w-]+(\.[\w-]+)*\.[^\W\d_]{2,}(?![^\W_])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -205,9 +205,16 @@ def normalised(text: str, *, reply: bool) -> str:
     """`text` as it is compared with the timeline: NFC, no URL schemes; of a reply no leading @mentions.
 
     X prefixes replies with automatic mentions and completes bare links (docs/X-API.md, Reading). What a
-    post of its own begins with is what was written.
+    post of its own begins with is what was written. What nobody sees makes no difference: an editor may
+    drop it.
     """
-    composed = unicodedata.normalize("NFC", html.unescape(text)).strip()
+    seen = "".join(filter(_is_seen, html.unescape(text)))
+    composed = unicodedata.normalize("NFC", seen).strip()
     said = _LEADING_MENTIONS.sub("", composed) if reply else composed
     words = _SCHEME.sub("", said).split()
     return " ".join(word.rstrip("/") for word in words)
+
+
+def _is_seen(character: str) -> bool:
+    """Whether it is no joiner, mark of direction, byte order mark or variation selector."""
+    return unicodedata.category(character) != "Cf" and not "\ufe00" <= character <= "\ufe0f"

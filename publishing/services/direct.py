@@ -24,7 +24,7 @@ from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.errors import NotAllowed
 from workspaces.models import Workspace
-from workspaces.services import check_operator
+from workspaces.services import check_operator, holding_nobody_up
 from x_integration.client import XClient
 from x_integration.models import SourcePost
 from x_integration.services import find_target, get_workspace_x_access_token, note_unauthorized
@@ -46,7 +46,7 @@ def publish_directly(
 
     The same key with the same body brings the item of the first call, which may be publishing still.
     Raises NotAllowed, BadContent, KeyReused, AlreadyProposed when an item of the queue answers the same
-    post, Blocked with the gate's reason, or what looking up the target at X raises.
+    post, Blocked with the gate's reason, Busy, or what looking up the target at X raises.
     """
     if actor.user is None:
         raise NotAllowed("Only a person publishes directly.")
@@ -193,7 +193,7 @@ def _write(case: Case, request: DirectRequest | None, *, actor: Actor) -> Publis
 
 def _record_block(workspace: Workspace, block: Block, *, actor: Actor, now: datetime) -> None:
     """Nothing of it stays but this: there is no item that could go out later."""
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         audit.record(
             "direct.block",
             workspace=workspace,

@@ -3,14 +3,12 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from django.db import transaction
-
 from publishing.models import PublishAttempt, QueueItem
 from publishing.services.looks import note_look
 from publishing.states import Outcome, State
 from workspaces import audit
 from workspaces.actors import Actor
-from workspaces.services import raise_alarm
+from workspaces.services import holding_nobody_up, raise_alarm
 from x_integration.payloads import Post
 
 LATE_MATCH, PUBLISHED_TWICE = "late_match", "published_twice"  # alarms
@@ -70,7 +68,7 @@ def _note_unwanted(
     now: datetime,
 ) -> None:
     """Once for an attempt, which is not looked for any more; the item's row is locked before its own."""
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         row = QueueItem.objects.select_for_update(no_key=True).get(pk=attempt.item_id)
         if row.state not in states:
             return  # it moved meanwhile: the next look decides

@@ -4,16 +4,22 @@ from datetime import timedelta
 from time import monotonic
 
 import pytest
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from publishing.models import QueueItem
-from publishing.services import approve_item, hand_off_item, reject_item
+from publishing.services import approve_item, hand_off_item, publish_directly, reject_item
 from publishing.states import State
 from tests.api import member, signed_in
 from tests.factories import QueueItemFactory
 from tests.locks import held
-from tests.worlds import operator
+from tests.worlds import WORKER, operator
+from workspaces import audit
 from workspaces.errors import Busy
+from workspaces.models import AuditChain
+from workspaces.services import pause_workspace, place_hold
+from x_integration.client import XClient
+from x_integration.services import hold_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 A_MOMENT = 5  # seconds
@@ -57,3 +63,41 @@ def test_a_held_item_keeps_no_other_from_expiring(x):
     late.refresh_from_db()
     assert late.state == State.EXPIRED
     assert x.sweep().expired == 1
+
+
+def account_hold(workspace):
+    account = workspace.x_account
+    hold_account(account, reason="suspended", actor=WORKER, now=timezone.now())
+
+
+def system_hold(workspace):
+    place_hold("no_credits", reason="402", actor=WORKER, now=timezone.now())
+
+
+@pytest.mark.parametrize("hold", [account_hold, system_hold])
+def test_a_hold_gives_up_in_a_moment_and_is_tried_again_by_whoever_settles(x, hold):
+    """It comes before the item is let go: a worker that waited for it would be killed, and settle nothing."""
+    workspace = x.connected()
+    with transaction.atomic():
+        audit.record("test", subject="system", actor=WORKER, now=timezone.now())
+    row = workspace.x_account if hold is account_hold else AuditChain.objects.get(name="system")
+    begun = monotonic()
+    with held(row, seconds=8), pytest.raises(OperationalError):
+        try:
+            hold(workspace)
+        finally:
+            assert monotonic() - begun < A_MOMENT
+
+
+def test_a_blocked_direct_call_does_not_wait_for_the_log(x):
+    workspace = x.connected()
+    actor = operator(workspace)
+    pause_workspace(workspace, reason="Holiday", actor=actor, now=timezone.now(), wait=False)
+    begun = monotonic()
+    with held(AuditChain.objects.get(name=str(workspace.pk)), seconds=8), pytest.raises(Busy):
+        try:
+            publish_directly(
+                workspace, text="Hi", in_reply_to=None, actor=actor, x=XClient(), clock=timezone.now
+            )
+        finally:
+            assert monotonic() - begun < A_MOMENT

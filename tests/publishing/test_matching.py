@@ -94,6 +94,29 @@ def test_leading_mentions_count_in_a_post_and_not_in_a_reply(reply, same):
     assert (len({text_hash(text, reply=reply) for text in texts}) == 1) is same
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "I \u2764 caf\xe9 \U0001f468\U0001f373, \u05e9\u05dc\u05d5\u05dd!",
+        "\ufeffI \u2764\ufe0e cafe\u0301 \U0001f468\u200d\U0001f373, \u05e9\u05dc\u05d5\u05dd!\u200e",
+        "I \u2764 cafe\u200b\u0301 \U0001f468\U0001f373, \u05e9\u05dc\u05d5\u05dd!",
+    ],
+)
+def test_what_nobody_sees_makes_no_other_text(shown):
+    """X's page lets a person's browser drop joiners, marks of direction and ways to draw an emoji."""
+    written = "I \u2764\ufe0f caf\xe9 \U0001f468\u200d\U0001f373, \u200f\u05e9\u05dc\u05d5\u05dd!"
+    assert normalised(shown, reply=True) == normalised(written, reply=True)
+
+
+def test_what_a_person_posted_without_the_marks_is_recognised(x):
+    item = x.answering(x.connected(), by="lia", text="Thank you \u2764\ufe0f")
+    x.fault("status", status=500)
+    x.publish(item)
+    target = item.source_post.x_post_id
+    x.simulator.say("cafe", "Thank you \u2764", in_reply_to=target, source="api")
+    assert x.sweep(after=LATER).confirmed == 1
+
+
 def test_a_long_post_is_read_in_full(x):
     """The text beside the note is cut; the note's decides."""
     item = x.answering(x.connected(), by="lia", text="Thank you")

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from publishing.models import PublishAttempt, QueueItem
+from publishing.pricing import PRICES_USD, price_of
 from publishing.services import approve_item, claim_item, propose_item, settle_attempt
 from publishing.states import State
 from tests.worlds import WORKER, operator, problem
@@ -157,3 +158,20 @@ def test_one_workspace_s_money_is_its_own(x, cafe):
     budget(daily="0.02")
     x.publish(post(cafe, "One"))
     assert x.publish(post(other, "One")).state == State.PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("text", "is_link"),
+    [
+        ("See cafe.example", True),
+        ("CAFE.EXAMPLE", True),
+        ("cafe.exampleをどうぞ", True),
+        ("cafe.example_", True),
+        ("\u043a\u0430\u0444\u0435.\u0440\u0444", True),
+        ("v1.2.3, e.g. this", False),
+        ("Wait... what", False),
+    ],
+)
+def test_whatever_x_may_take_for_a_link_costs_as_much(text, is_link):
+    price = price_of("post", text, summoned=False)
+    assert price.usd == PRICES_USD["post_with_url" if is_link else "post"]

@@ -230,8 +230,12 @@ def lift_containment(
 
 
 def place_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
-    """Stop every workspace for `kind`, and raise an alarm, unless such a hold stands already."""
+    """Stop every workspace for `kind`, and raise an alarm, unless such a hold stands already.
+
+    Raises OperationalError when a row is held for long.
+    """
     with transaction.atomic(durable=True):
+        wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
         return write_hold(kind, reason=reason, actor=actor, now=now)
 
 

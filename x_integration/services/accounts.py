@@ -6,10 +6,17 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
+from revfirst.db import wait_for_locks_at_most
 from workspaces import audit, reasons
 from workspaces.actors import Actor
 from workspaces.models import Workspace
-from workspaces.services import check_operator, end_alarms, holding_nobody_up, raise_alarm
+from workspaces.services import (
+    LOCK_SECONDS_OF_OTHERS,
+    check_operator,
+    end_alarms,
+    holding_nobody_up,
+    raise_alarm,
+)
 from x_integration.models import XAccount
 
 ACCOUNT_HELD = "account_held"  # alarm
@@ -21,9 +28,11 @@ def hold_account(
 ) -> bool:
     """Stop publishing from the account until a person lifts it; says whether it changed.
 
-    One that was revoked meanwhile is let be, and so is one that is not as `only` says.
+    One that was revoked meanwhile is let be, and so is one that is not as `only` says. Raises
+    OperationalError when a row is held for long.
     """
     with transaction.atomic(durable=True):
+        wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
         row = XAccount.objects.live().filter(only or Q(), pk=account.pk, held_at=None)
         changed = row.update(held_at=now, held_reason=reason[:60], updated_at=now)
         if changed:

@@ -2,13 +2,12 @@
 
 from datetime import datetime
 
-from django.db import transaction
-
 from revfirst.clock import ticking
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.models import Workspace
+from workspaces.services import holding_nobody_up
 from x_integration.client import XClient
 from x_integration.errors import NoAccessToken
 from x_integration.models import SourcePost, XAccount
@@ -24,7 +23,7 @@ def find_target(
 
     X charges for a post that it shows: ledger and audit log have the price, by our own number of it.
 
-    Raises NoAccessToken, XUnauthorized or XReadFailed.
+    Raises NoAccessToken, XUnauthorized, XReadFailed or Busy.
     """
     known = SourcePost.objects.filter(workspace=workspace, x_post_id=post_id)
     if (stored := known.first()) is not None:
@@ -41,7 +40,7 @@ def find_target(
     )
     if post is None:
         return None
-    with transaction.atomic(durable=True):
+    with holding_nobody_up():
         SourcePost.objects.bulk_create([source_post_of(account, post, now)], ignore_conflicts=True)
         stored = known.get()
         record_spend(workspace, POST_READ, POST_READ_USD, now=now)
