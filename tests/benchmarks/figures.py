@@ -25,8 +25,9 @@ class Figures:
         at_most: float | None = None,
         at_least: float | None = None,
         unit: str = "",
+        excuse: str = "",
     ) -> None:
-        """A figure and its bound, one of the two."""
+        """A figure and its bound, one of the two; with an `excuse`, a miss is told and not counted."""
         digits, after = 0 if isinstance(figure, int) else 1, f" {unit}" if unit else ""
         if at_most is not None:
             kept, bound = figure <= at_most, f"at most {at_most:,g}{after}"
@@ -35,8 +36,9 @@ class Figures:
         else:
             raise TypeError("A figure is held against at_most or at_least.")
         shown = f"{figure:,.{digits}f}{after}"
-        print(f"  {what:<46}{shown:>16}   {bound}{'' if kept else '   MISSED'}", flush=True)
-        if not kept:
+        missed = f"   MISSED{f' ({excuse})' if excuse else ''}"
+        print(f"  {what:<46}{shown:>16}   {bound}{'' if kept else missed}", flush=True)
+        if not kept and not excuse:
             self.missed.append(what)
 
     def exit_status(self) -> int:

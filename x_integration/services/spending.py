@@ -3,15 +3,16 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from django.db.models import F
+from django.db import connection
 
 from workspaces.models import Workspace
-from x_integration.models import Spend
 
-POST_READ, POST_READ_USD = (
-    "post_read",
-    Decimal("0.005"),
-)  # of 22 August 2026 (docs/X-API.md, Prices)
+POST_READ, POST_READ_USD = "post_read", Decimal("0.005")
+"""Of one post by its id, as of 22 August 2026 (docs/X-API.md, Prices)."""
+_ADD = """INSERT INTO x_integration_spend AS spend (workspace_id, day, kind, calls, usd)
+    VALUES (%s, %s, %s, 1, %s)
+    ON CONFLICT (workspace_id, day, kind)
+    DO UPDATE SET calls = spend.calls + 1, usd = spend.usd + EXCLUDED.usd"""
 
 
 def record_spend(workspace: Workspace, kind: str, usd: Decimal, *, now: datetime) -> None:
@@ -20,8 +21,5 @@ def record_spend(workspace: Workspace, kind: str, usd: Decimal, *, now: datetime
     Call it before the audit row, whose `usd` and `kind` say the same.
     """
     day = now.astimezone(UTC).date()
-    found = Spend.objects.filter(workspace=workspace, day=day, kind=kind)
-    if not found.update(calls=F("calls") + 1, usd=F("usd") + usd):
-        row = Spend(workspace=workspace, day=day, kind=kind)
-        Spend.objects.bulk_create([row], ignore_conflicts=True)
-        found.update(calls=F("calls") + 1, usd=F("usd") + usd)
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD, [workspace.pk, day, kind, usd])
