@@ -33,4 +33,4 @@ def wait_for_locks_at_most(seconds: float, *, plan_once: bool = False) -> None:
     if plan_once:
         asked += ", set_config('plan_cache_mode', 'force_generic_plan', true)"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {asked}", [f"{int(seconds * 1000)}ms"])  # noqa: S608 - our own words
+        cursor.execute(f"SELECT {asked}", [f"{int(seconds * 1000)}ms"])
