@@ -12,7 +12,7 @@ from publishing.services.approvals import live_approval
 from publishing.services.attempts import price_of_item, text_hash, write_attempt
 from publishing.services.breaker import take_trial
 from publishing.services.facts import facts_about
-from publishing.services.gates import Block, Case, first_block
+from publishing.services.gates import UP_TO_THE_ACCOUNT, Block, Case, first_block
 from publishing.services.moves import move_locked
 from revfirst.db import wait_for_locks_at_most
 from revfirst.prepared import Prepared
@@ -70,12 +70,12 @@ def claim_item(item_id: int, *, actor: Actor, now: datetime) -> PublishAttempt |
 
 
 def block_item(item_id: int, block: Block, *, actor: Actor, now: datetime) -> None:
-    """Hold back an approved item for a reason found before the claim, or for a gate's that ranks
-    before it: the account is asked after the switches."""
+    """Hold back an approved item for trouble with its account that was found before the claim, or for
+    a gate's reason that ranks before it: the switches come first."""
     with transaction.atomic(durable=True):
         case = _locked_case(item_id, now)
         if case is not None:
-            _block(case, first_block(case) or block, actor=actor)
+            _block(case, first_block(case, gates=UP_TO_THE_ACCOUNT) or block, actor=actor)
 
 
 def _locked_case(item_id: int, now: datetime) -> Case | None:

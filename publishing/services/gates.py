@@ -170,6 +170,7 @@ GATES: tuple[Gate, ...] = (
     _until("x_rate_limit", lambda case: case.facts.rate_resets_at),
     _until("circuit_breaker", lambda case: case.facts.breaker_shut_until),
 )
+UP_TO_THE_ACCOUNT = GATES[: GATES.index(APPROVAL)]
 
 
 def first_block(case: Case, *, gates: Iterable[Gate] = GATES) -> Block | None:

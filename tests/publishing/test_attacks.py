@@ -29,7 +29,7 @@ from tests.concurrency import run_together
 from tests.factories import MembershipFactory, SourcePostFactory, WorkspaceFactory, XAccountFactory
 from tests.worlds import WORKER, attempts, operator
 from workspaces.actors import Actor
-from workspaces.models import SystemHold
+from workspaces.models import SystemHold, Workspace
 from workspaces.services import set_kill_switch
 from x_integration.answers import Problem
 from x_integration.client import XClient
@@ -243,6 +243,15 @@ def test_the_kill_switch_is_named_before_an_account_without_a_token(x):
     XAccount.objects.update(expires_at=timezone.now(), refresh_token=None)
     set_kill_switch(True, reason="test", actor=Actor.command(), now=timezone.now(), wait=False)
     assert x.publish(item).blocked_reason == "kill_switch"
+
+
+def test_an_account_without_a_token_is_named_before_what_ranks_behind_it(x):
+    """The thread's cooldown would be over some time; the account's trouble is not."""
+    item = x.approved(x.connected())
+    XAccount.objects.update(expires_at=timezone.now() - timedelta(hours=1))
+    Workspace.objects.update(max_replies_per_hour=0)
+    x.fault("status", path="/2/oauth2/token", status=500)
+    assert x.publish(item).blocked_reason == "account_not_ready"
 
 
 @pytest.fixture
