@@ -5,6 +5,8 @@ from typing import Any
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from publishing.models import QueueItem
+from publishing.services import approve_item
 from tests.factories import MembershipFactory, UserFactory
 from workspaces.actors import Actor
 from workspaces.models import ApiKey, User, Workspace
@@ -43,3 +45,20 @@ def make_key(workspace: Workspace, user: User, *scopes: str) -> tuple[ApiKey, st
 def program(workspace: Workspace, user: User, *scopes: str) -> APIClient:
     """A program with such a key."""
     return with_key(make_key(workspace, user, *scopes)[1])
+
+
+def queue_path(workspace: Workspace, *more: object) -> str:
+    """An address of the queue."""
+    return "/".join(["/publishing/queue", str(workspace.pk), *map(str, more)])
+
+
+def send(client: APIClient, method: str, address: str, **body: Any) -> tuple[int, Any, Any]:
+    """A request with a JSON body: status, code, and what came back."""
+    answer = getattr(client, method)(address, body, format="json")
+    return answer.status_code, answer.json().get("code"), answer.json()
+
+
+def approve(item: QueueItem, user: User) -> QueueItem:
+    """Approve it, as it is."""
+    actor = Actor.operator(user, door="admin")
+    return approve_item(item.pk, version=item.version, actor=actor, now=timezone.now())
