@@ -239,8 +239,8 @@ class Run:
         assert eventually(lambda: Task.objects.filter(id=done).exists())
 
     def propose(self):
-        """Somebody speaks, and the worker proposes what to answer: the item."""
-        self.x.mention(self.workspace)
+        """Somebody new speaks, and the worker proposes what to answer: the item."""
+        self.x.mention(self.workspace, by=f"guest{QueueItem.objects.count()}")
         self.work("control.tasks.cycle")
         return QueueItem.objects.get(state=State.PENDING)
 
