@@ -26,9 +26,19 @@ from x_integration.errors import XNotSent
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from requests import Response
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete HTTP answer; `json` is None when the body is not JSON."""
+
+    status: int
+    json: Any = field(repr=False)  # tokens travel in it
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 _latest_begin: ContextVar[float] = ContextVar("latest_begin", default=inf)
