@@ -118,9 +118,7 @@ def retry_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> Qu
     check_may_decide(item_id, actor)
     try:
         with holding_nobody_up():
-            item = move_item(
-                "retry", item_id, now=now, seen=version, tries=0, block_reasons=[], **AFRESH
-            )
+            item = move_item("retry", item_id, now=now, seen=version, tries=0, **AFRESH)
             check_in_time(item, now=now)
             if stands_on_x(item):
                 raise AlreadyPosted(f"{item} stands on X already, by a try that had been given up.")

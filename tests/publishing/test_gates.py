@@ -7,7 +7,13 @@ import pytest
 from django.utils import timezone
 
 from publishing.models import Approval, CircuitBreaker, QueueItem
-from publishing.services import approve_item, claim_item, opt_out_author, propose_item
+from publishing.services import (
+    approve_item,
+    claim_item,
+    opt_out_author,
+    propose_item,
+    retry_item,
+)
 from publishing.services.gates import GATES
 from publishing.states import State
 from tests.factories import QueueItemFactory
@@ -338,6 +344,19 @@ def test_a_second_reason_is_counted_too_and_the_first_not_again(x, item):
         claim_item(item.pk, actor=WORKER, now=later + timedelta(minutes=2 * number))
     blocks = AuditEvent.objects.filter(type="item.block").values_list("data__reason", flat=True)
     assert sorted(blocks) == ["workspace_contained", "workspace_paused"]
+
+
+def test_a_reason_is_not_counted_again_after_the_item_was_put_back_into_the_queue(x, item):
+    who, pause = operator(item.workspace), {"paused_at": NOW, "paused_reason": "test"}
+    Workspace.objects.update(**pause)
+    x.publish(item)
+    QueueItem.objects.update(relevant_until=NOW)
+    x.sweep()
+    QueueItem.objects.update(relevant_until=None)
+    retry_item(item.pk, version=1, actor=who, now=timezone.now())
+    approve_item(item.pk, version=1, actor=who, now=timezone.now())
+    assert x.publish(item).blocked_reason == "workspace_paused"
+    assert Counter.objects.get(name="publish_blocked_total").value == 1
 
 
 def test_a_blocked_item_goes_out_by_itself_when_the_gate_opens(x, item):
