@@ -6,6 +6,8 @@ from tests import acts, decisions
 from tests.crashes import CRASHES, crash
 from tests.mortals.places import PLACES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("case", CRASHES, ids=str)
 def test_a_killed_worker_leaves_one_post_or_one_flagged_item(x, mortals, case):

@@ -12,6 +12,8 @@ from tests import races
 from tests.crashes import CRASHES, crash
 from tests.mortals.mutants import MUTANTS
 
+pytestmark = pytest.mark.slow
+
 CASES = {str(case): case for case in CRASHES}
 BACKSTOPS = {"attempt_one_open_per_item", "attempt_number_once"}
 

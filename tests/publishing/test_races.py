@@ -9,6 +9,8 @@ from tests import races
 from tests.books import check_books
 from workspaces.models import Counter, Workspace
 
+pytestmark = pytest.mark.slow
+
 WORKSPACES, ITEMS_EACH = 50, 10
 
 

@@ -85,7 +85,8 @@ def rows(model, workspace: Workspace):
 def system_rows() -> None:
     """A row of every kind that belongs to no workspace."""
     now = timezone.now()
-    set_kill_switch(False, reason="a drill", actor=Actor.command(), now=now)
+    for on in (True, False):
+        set_kill_switch(on, reason="a drill", actor=Actor.command(), now=now, wait=False)
     place_hold("no_credits", reason="402", actor=Actor.worker(), now=now)
     with transaction.atomic():
         audit.record(
