@@ -7,6 +7,7 @@ import json
 from contextlib import suppress
 from datetime import datetime, timedelta
 from http.client import HTTPConnection
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from publishing.errors import WrongState
 from publishing.models import QueueItem
 from publishing.states import State
 from revfirst.db import one_row
+from revfirst.wait import wait_out
 from tests import acts
 from workspaces.actors import Actor
 from workspaces.models import Workspace
@@ -66,11 +68,14 @@ def publish_due(after: float = 0) -> int:
     return services.publish_batch(actor=Actor.worker(), clock=_ahead(after))
 
 
-def publish_all() -> int:
+def publish_all(begin_at: float = 0) -> int:
     """Send what is due until nothing waits any more; how many requests X answered with a post.
+
+    `begin_at`, in seconds since the epoch, is when several begin together, however long one took to start.
 
     What was put off, because a claim ran out on a busy machine, is due a minute ahead.
     """
+    wait_out(max(0.0, begin_at - time()))
     made = 0
     create_post = XClient.create_post
 
