@@ -84,7 +84,8 @@ def _go_on() -> None:
 
 @contextmanager
 def _workers(x: World, *, concurrency: int) -> Iterator[None]:
-    """Two hosts whose batches take several seconds; ended at once when nothing is under way."""
+    """Two hosts whose batches outlast a command that takes seconds to start on a busy machine; ended at
+    once when nothing is under way."""
     env = environment(x.simulator) | {"PUBLISH_CONCURRENCY": str(concurrency)}
     with Cluster(env) as one, Cluster(env) as other:
         yield
@@ -104,7 +105,7 @@ def _counts() -> tuple[int, int]:
 @pytest.mark.slow
 def test_after_the_kill_switch_answered_no_request_begins(x):
     _batch(x, workspaces=25)
-    with _workers(x, concurrency=2):  # the command takes seconds to start on a busy machine
+    with _workers(x, concurrency=2):
         _go_on()
         assert eventually(lambda: len(_begun(x)) >= 10)
         answered = manage("kill_switch", "on", "--reason", "test", env=environment(x.simulator))
@@ -120,8 +121,8 @@ def test_after_the_kill_switch_answered_no_request_begins(x):
 
 @pytest.mark.slow
 def test_a_hold_ends_a_running_batch_within_the_send_window(x):
-    _batch(x, workspaces=14)
-    with _workers(x, concurrency=3):
+    _batch(x, workspaces=25)
+    with _workers(x, concurrency=2):
         _go_on()
         assert eventually(lambda: len(_begun(x)) >= 10)
         place_hold("no_credits", reason="test", actor=WORKER, now=timezone.now())
@@ -157,11 +158,11 @@ class Browser:
 
 @pytest.mark.slow
 def test_after_a_page_of_the_admin_answered_no_request_begins(x, free_port):
-    paused, *_ = teams = _batch(x, workspaces=14)
+    paused, *_ = teams = _batch(x, workspaces=25)
     person = operator(paused).user
     assert person
     person.user_permissions.add(Permission.objects.get(codename="system_operator"))
-    with Web(environment(x.simulator), free_port) as web, _workers(x, concurrency=3):
+    with Web(environment(x.simulator), free_port) as web, _workers(x, concurrency=2):
         browser = Browser(web.url, person)
         _go_on()
         assert eventually(lambda: len(_begun(x)) >= 10)
