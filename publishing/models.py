@@ -258,7 +258,11 @@ class PublishAttempt(models.Model):
                 condition=Q(outcome__in=[*WATCHED_OUTCOMES]),
                 name="attempt_watched",
             ),
-            models.Index(fields=["-started_at"], name="attempt_newest"),
+            models.Index(
+                fields=["-started_at"],
+                condition=Q(by_hand=False),  # the breaker's; no gate may read along it
+                name="attempt_newest",
+            ),
             models.Index(fields=["workspace", "-started_at"], name="attempt_lately"),
             models.Index(
                 fields=["workspace", "thread", "-started_at"],

@@ -80,7 +80,7 @@ def block_item(item_id: int, block: Block, *, actor: Actor, now: datetime) -> No
 
 def _locked_case(item_id: int, now: datetime) -> Case | None:
     """Everything that the gates look at, locked; a stop never waits long for what is held here."""
-    wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS, plan_once=True)
+    wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
     workspace = _LOCKED_WORKSPACE.first(item_id=item_id)
     if workspace is None:
         return None
