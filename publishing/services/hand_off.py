@@ -20,6 +20,7 @@ from publishing.services.deciders import check_four_eyes, check_may_decide
 from publishing.services.doubts import open_attempt
 from publishing.services.looks import HAND_OFF_LOOKS, abandoned
 from publishing.services.moves import move_item
+from publishing.services.opt_outs import is_left_alone
 from publishing.services.reconcile import look_for_attempt
 from publishing.states import Outcome, State
 from revfirst.clock import Clock
@@ -84,7 +85,7 @@ def hand_off_item(item_id: int, *, version: int, actor: Actor, now: datetime) ->
 def _check_may_be_said(item: QueueItem) -> None:
     """What no person should post either. Raises Blocked with the gate's reason."""
     post = item.source_post
-    if post and item.workspace.opt_outs.filter(author_id=post.author_id).exists():
+    if post and is_left_alone(post):
         raise Blocked("author_opted_out")
     tries = PublishAttempt.objects.filter(workspace=item.workspace)
     ours = tries.open() | tries.found_late()
