@@ -20,7 +20,7 @@ from tests.factories import SourcePostFactory, UserFactory, WorkspaceFactory, XA
 from workspaces.actors import Actor
 from workspaces.models import User, Workspace
 from x_integration.client import XClient
-from x_integration.models import XAccount
+from x_integration.models import SourcePost, XAccount
 from x_integration.services import ingest_mentions
 from x_integration.simulator.process import SimulatorProcess
 
@@ -77,11 +77,11 @@ class World:
         item.refresh_from_db()
         return item
 
-    def answering(self, workspace: Workspace, *, by: str, text: str) -> QueueItem:
-        """As `approved`, with a text of the test's, and without a look at the mentions."""
+    def heard(self, workspace: Workspace, *, by: str) -> SourcePost:
+        """Somebody says something, and it is stored without a look at the mentions."""
         author = self.simulator.make_user(by)
         said = self.mention(workspace, by=by)
-        post = SourcePostFactory(
+        return SourcePostFactory(
             workspace=workspace,
             x_post_id=said["id"],
             author_id=author["id"],
@@ -89,6 +89,10 @@ class World:
             text=said["text"],
             conversation_id=said["conversation_id"],
         )
+
+    def answering(self, workspace: Workspace, *, by: str, text: str) -> QueueItem:
+        """As `approved`, with a text of the test's, and without a look at the mentions."""
+        post = self.heard(workspace, by=by)
         now = timezone.now()
         item = propose_item(workspace, text=text, source_post=post, actor=WORKER, now=now)
         approve_item(item.pk, version=1, actor=operator(workspace), now=now)

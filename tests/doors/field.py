@@ -19,7 +19,7 @@ from publishing.services.claim import claim_item
 from publishing.states import State
 from tests.api import make_key, member
 from tests.doors.work import drain, run_command
-from tests.factories import SourcePostFactory, UserFactory
+from tests.factories import UserFactory
 from tests.worlds import WORKER, World, operator
 from workspaces.actors import Actor
 from workspaces.models import ApiKey, Membership, SystemHold, SystemSwitch, User, Workspace
@@ -91,16 +91,7 @@ class Field:
         """An item about somebody of its own."""
         workspace = self.bar if name == "foreign" else self.cafe
         by = f"about_{len(self.items)}"
-        author = self.x.simulator.make_user(by)
-        said = self.x.mention(workspace, by=by)
-        post = SourcePostFactory(
-            workspace=workspace,
-            x_post_id=said["id"],
-            author_id=author["id"],
-            author_username=by,
-            text=said["text"],
-            conversation_id=said["conversation_id"],
-        )
+        post = self.x.heard(workspace, by=by)
         text, now = f"Thank you for telling us: {name}.", timezone.now()
         item = propose_item(workspace, text=text, source_post=post, actor=WORKER, now=now)
         self.items[name] = item
