@@ -63,10 +63,10 @@ class Busy(Unavailable):
     code = "busy"
 
 
-class TurnedMeanwhile(Conflict):
-    """Nothing was changed: somebody turned the switch meanwhile."""
+class ChangedMeanwhile(Conflict):
+    """Nothing was changed: somebody stopped it, or let go of it, meanwhile. See how it stands now."""
 
-    code = "turned_meanwhile"
+    code = "changed_meanwhile"
 
 
 class NotAPolicy(Invalid):

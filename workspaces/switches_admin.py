@@ -18,7 +18,7 @@ from revfirst.errors import RevFirstError
 from revfirst.words import when
 from workspaces import reasons, services
 from workspaces.actors import Actor
-from workspaces.errors import TurnedMeanwhile
+from workspaces.errors import ChangedMeanwhile
 from workspaces.models import SystemHold, SystemSwitch, User
 from workspaces.switch_pages import hold_page, hold_state, person, switch_page
 
@@ -98,7 +98,7 @@ class SystemSwitchAdmin(SystemAdmin):
         page = switch_page(self.operator(request), timezone.now())
         seen = page["seen"]
         if not page["is_on"] or request.POST.get("seen") != seen:
-            messages.error(request, str(TurnedMeanwhile()))
+            messages.error(request, str(ChangedMeanwhile()))
             return redirect(self.page_name("changelist"))
         try:
             reason = reasons.checked(request.POST.get("reason", ""))

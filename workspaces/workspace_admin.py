@@ -125,7 +125,8 @@ class WorkspaceAdmin(MembersAdmin):
     def resume_view(self, request: HttpRequest, workspace_id: Any) -> HttpResponse:
         """Let the workspace publish again."""
         workspace = self.get_object(request, str(workspace_id))
-        resume = partial(services.resume_workspace, workspace, **_by(request))
+        seen = request.POST.get("seen")
+        resume = partial(services.resume_workspace, workspace, seen=seen, **_by(request))
         told(request, resume, "It may publish again.", "It was not paused.")
         return self._back(workspace)
 
@@ -156,7 +157,9 @@ class WorkspaceAdmin(MembersAdmin):
                 reason=reason,
                 seen=seen,
             )
-        lift = partial(services.lift_containment, workspace, reason=reason, **_by(request))
+        lift = partial(
+            services.lift_containment, workspace, reason=reason, seen=seen, **_by(request)
+        )
         told(request, lift, "The containment is lifted.", "It was not contained.")
         return self._back(workspace)
 

@@ -180,13 +180,15 @@ class XAccountAdmin(MembersAdmin):
         """Ask whether it is meant, and lift the account's hold when the answer comes."""
         account = self.get_object(request, str(account_id))
         given = request.POST.get("reason", "")
-        lift = partial(_lift_hold, reason=given)
+        lift = partial(_lift_hold, reason=given, seen=request.POST.get("seen"))
         try:
             check_operator(_user(request), account.workspace)
             reason = reasons.checked(given)
         except RevFirstError:
             return self.press(request, account_id, lift)  # which says what is wrong
-        if account.held_at is None or request.POST.get("confirmed") == "yes":
+        seen = account.held_at.isoformat() if account.held_at else None
+        confirmed = request.POST.get("confirmed") == "yes" and request.POST.get("seen") == seen
+        if seen is None or confirmed:
             return self.press(request, account_id, lift)
         return self.ask_first(
             request,
@@ -199,6 +201,7 @@ class XAccountAdmin(MembersAdmin):
             label="Lift the hold",
             back=reverse(ACCOUNT, args=[account.pk]),
             reason=reason,
+            seen=seen,
         )
 
     def disconnect_view(self, request: HttpRequest, account_id: int) -> HttpResponse:
@@ -249,9 +252,13 @@ def _renew(account: XAccount, actor: Actor, now: datetime) -> Said:
     return level, f"{account}: {sentence}"
 
 
-def _lift_hold(account: XAccount, actor: Actor, now: datetime, *, reason: str) -> Said:
+def _lift_hold(
+    account: XAccount, actor: Actor, now: datetime, *, reason: str, seen: str | None
+) -> Said:
     """Lift the hold, if there is one."""
-    if services.lift_account_hold(account.workspace, reason=reason, actor=actor, now=now):
+    if services.lift_account_hold(
+        account.workspace, reason=reason, seen=seen, actor=actor, now=now
+    ):
         return messages.SUCCESS, f"{account}: the hold is lifted."
     return messages.INFO, f"{account}: there was no hold."
 

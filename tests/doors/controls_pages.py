@@ -218,9 +218,10 @@ def _account(stage: Stage, **fields: object) -> int:
 @proves("url admin/x_integration/xaccount/<int:account_id>/lift-hold/")
 def lift_the_accounts_hold(stage: Stage) -> Iterator[None]:
     """An account that X had locked."""
-    pk = _account(stage, held_at=timezone.now(), held_reason="x_account")
+    now = timezone.now()
+    pk = _account(stage, held_at=now, held_reason="x_account")
     yield
-    told = {"reason": "X lets us again", "confirmed": "yes"}
+    told = {"reason": "X lets us again", "confirmed": "yes", "seen": now.isoformat()}
     stage.press(page("x_integration_xaccount", "lift_hold", pk), told)
 
 

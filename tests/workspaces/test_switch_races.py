@@ -13,7 +13,7 @@ from revfirst.wait import wait_until
 from tests.factories import MembershipFactory, WorkspaceFactory
 from workspaces import services
 from workspaces.actors import Actor
-from workspaces.errors import TurnedMeanwhile
+from workspaces.errors import ChangedMeanwhile
 from workspaces.models import AuditEvent, SystemSwitch, Workspace
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,7 +56,7 @@ def test_a_stop_that_is_being_written_while_somebody_lets_go_stands():
             SystemSwitch.objects.update(reason="another fire", changed_at=timezone.now())
             said = pool.submit(press, client, f"{SWITCH}off/", **answer)
             assert wait_until(somebody_waits, seconds=10)
-        assert "somebody turned the switch meanwhile" in said.result()
+        assert "somebody stopped it, or let go of it, meanwhile" in said.result()
     switch = services.kill_switch()
     assert switch is not None
     assert switch.reason == "another fire"
@@ -78,6 +78,34 @@ def test_a_containment_that_came_after_the_question_is_asked_about_again():
     assert "because of this: 3 more" in said
     workspace.refresh_from_db()
     assert workspace.contained_at == later
+
+
+def test_a_page_that_is_older_than_the_pause_resumes_nothing():
+    client, now = browser(), timezone.now()
+    workspace = Workspace.objects.get()
+    services.pause_workspace(workspace, reason="a drill", actor=HOST, now=now, wait=False)
+    path = f"/admin/workspaces/workspace/{workspace.pk}/"
+    shown = client.get(f"{path}change/").content.decode()
+    assert f'name="seen" value="{now.isoformat()}"' in shown
+    services.resume_workspace(workspace, actor=HOST, now=now)
+    later = now + timedelta(minutes=1)
+    services.pause_workspace(workspace, reason="a fire", actor=HOST, now=later, wait=False)
+    said = press(client, f"{path}resume/", seen=now.isoformat())
+    assert "somebody stopped it, or let go of it, meanwhile" in said
+    press(client, f"{path}resume/", seen=later.isoformat())
+    workspace.refresh_from_db()
+    assert workspace.paused_at is None
+
+
+@pytest.mark.parametrize("let_go", [services.resume_workspace, services.lift_containment])
+def test_who_lets_go_of_an_earlier_stop_leaves_the_later_one(let_go):
+    workspace, now = WorkspaceFactory(), timezone.now()
+    Workspace.objects.update(paused_at=now, contained_at=now)
+    earlier = (now - timedelta(minutes=1)).isoformat()
+    with pytest.raises(ChangedMeanwhile):
+        let_go(workspace, actor=HOST, now=now, seen=earlier)
+    assert Workspace.objects.filter(paused_at=now, contained_at=now).exists()
+    assert let_go(workspace, actor=HOST, now=now, seen=now.isoformat())
 
 
 @pytest.mark.parametrize("stopped", ["switch", "workspace"])
@@ -117,7 +145,7 @@ def test_an_answer_that_did_not_see_the_second_press_lets_go_of_nothing():
     assert switch is not None
     seen = services.last_press(switch)
     services.set_kill_switch(True, reason="smoke", actor=HOST, now=now, wait=False)
-    with pytest.raises(TurnedMeanwhile):
+    with pytest.raises(ChangedMeanwhile):
         services.set_kill_switch(False, reason="put out", actor=HOST, now=now, seen=seen)
     assert services.kill_switch() is not None
 

@@ -12,10 +12,13 @@ from django.utils import timezone
 from tests.factories import MembershipFactory, UserFactory, WorkspaceFactory, XAccountFactory
 from tests.x_integration.conftest import HOUR, opened
 from tests.x_integration.test_oauth_connect import come_back, consent, log_in
+from workspaces.actors import Actor
+from workspaces.errors import ChangedMeanwhile
 from workspaces.models import Alarm, AuditEvent, Membership
 from workspaces.services import raise_alarm
 from x_integration.account_page import meaning_of
 from x_integration.models import OAuthState, XAccount
+from x_integration.services import lift_account_hold
 
 pytestmark = pytest.mark.django_db
 ACTS = ["renew", "lift_hold", "disconnect"]
@@ -323,11 +326,18 @@ def test_disconnecting_twice_says_that_it_was_done(owner, account):
 # --- holds ----------------------------------------------------------------------------------------
 
 
+def answered():
+    """Yes, to the question about the hold that stands now."""
+    held_at = XAccount.objects.get().held_at
+    assert held_at
+    return {"confirmed": "yes", "seen": held_at.isoformat()}
+
+
 def test_an_operator_lifts_a_hold(owner, account):
     XAccount.objects.update(held_at=timezone.now(), held_reason="x_account")
     now = timezone.now()
     raise_alarm("account_held", detail="held", workspace=account.workspace, now=now)
-    said = press(owner, "lift_hold", account.pk, reason="X lets us again", confirmed="yes")
+    said = press(owner, "lift_hold", account.pk, reason="X lets us again", **answered())
     assert "the hold is lifted" in said
     assert XAccount.objects.get().held_at is None
     assert not Alarm.objects.filter(over_at=None).exists()
@@ -354,10 +364,27 @@ def test_lifting_a_hold_is_asked_once_more_where_no_enter_answers(owner, account
     assert XAccount.objects.get().held_at is not None
 
 
+def test_a_hold_that_came_after_the_question_is_asked_about_again(owner, account):
+    XAccount.objects.update(held_at=timezone.now(), held_reason="x_account")
+    earlier = answered()
+    XAccount.objects.update(held_at=timezone.now(), held_reason="missing_scope")
+    asked = owner.post(address("lift_hold", account.pk), {"reason": "Mended", **earlier})
+    assert "missing scope" in asked.content.decode()
+    with pytest.raises(ChangedMeanwhile):
+        lift_account_hold(
+            account.workspace,
+            reason="Mended",
+            seen=earlier["seen"],
+            actor=Actor.command(),
+            now=timezone.now(),
+        )
+    assert XAccount.objects.get().held_at is not None
+
+
 def test_the_reason_is_in_the_process_s_log_and_not_in_the_audit_log(owner, account, caplog):
     caplog.set_level("INFO")
     XAccount.objects.update(held_at=timezone.now(), held_reason="x_account")
-    press(owner, "lift_hold", account.pk, reason="A private matter", confirmed="yes")
+    press(owner, "lift_hold", account.pk, reason="A private matter", **answered())
     (line,) = [row for row in caplog.records if row.message == "account_hold_lifted"]
     assert line.reason == "A private matter"
     assert "private" not in str(AuditEvent.objects.get(type="account.lift_hold").data)

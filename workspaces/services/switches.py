@@ -20,7 +20,7 @@ from revfirst.db import wait_for_locks_at_most
 from revfirst.wait import wait_out
 from workspaces import audit, reasons
 from workspaces.actors import Actor
-from workspaces.errors import Busy, NotAudited, NotStopped, TurnedMeanwhile
+from workspaces.errors import Busy, ChangedMeanwhile, NotAudited, NotStopped
 from workspaces.models import AuditChain, AuditEvent, SystemHold, SystemSwitch, Workspace
 from workspaces.services.alarms import end_alarms, raise_alarm
 from workspaces.services.roles import check_operator, check_system_operator
@@ -54,7 +54,7 @@ def set_kill_switch(
     that, when and why stays, and pressing again is audited beside it. `wait=False` is for a door that
     answers later. `seen` is the `last_press` that a person who lets go decided about. Raises NotAllowed
     or ReasonNeeded; turning it on also NotAudited where it is on all the same, turning it off Busy, or
-    TurnedMeanwhile when that press is not the last.
+    ChangedMeanwhile when that press is not the last.
     """
     fields = {"reason": reasons.checked(reason), "changed_by": str(actor), "changed_at": now}
     if actor.user:
@@ -72,7 +72,7 @@ def set_kill_switch(
             rows = SystemSwitch.objects.filter(name=KILL_SWITCH, on=True)
             switch = rows.select_for_update().first()
             if seen is not None and (switch is None or last_press(switch) != seen):
-                raise TurnedMeanwhile
+                raise ChangedMeanwhile
             if switch is not None:
                 rows.update(**fields, on=False)
                 record(True)
@@ -179,10 +179,16 @@ def pause_workspace(
     return _stop(pause, record, wait=wait)
 
 
-def resume_workspace(workspace: Workspace, *, actor: Actor, now: datetime) -> bool:
-    """Let a paused workspace publish again; says whether it changed. Raises NotAllowed or Busy."""
+def resume_workspace(
+    workspace: Workspace, *, actor: Actor, now: datetime, seen: str | None = None
+) -> bool:
+    """Let a paused workspace publish again; says whether it changed.
+
+    `seen` is the `paused_at`, in ISO 8601, of the pause that a person decided about. Raises NotAllowed,
+    Busy, or ChangedMeanwhile when another pause stands by now.
+    """
     fields = {"paused_at": None, "paused_by": "", "paused_reason": ""}
-    return _change(workspace, "resume", {"paused_at__isnull": False}, fields, actor=actor, now=now)
+    return _let_go(workspace, "resume", "paused_at", fields, seen=seen, actor=actor, now=now)
 
 
 def contain_workspace(workspace: Workspace, *, reason: str, actor: Actor, now: datetime) -> bool:
@@ -206,19 +212,26 @@ def write_containment(workspace: Workspace, *, reason: str, actor: Actor, now: d
 
 
 def lift_containment(
-    workspace: Workspace, *, actor: Actor, now: datetime, reason: str | None = None
+    workspace: Workspace,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str | None = None,
+    seen: str | None = None,
 ) -> bool:
     """Let a contained workspace publish again; says whether it changed.
 
     What failed before `now` counts no more. Doors ask for a reason, which the process's log keeps:
-    the audit log holds no free text. Raises NotAllowed or Busy, and ReasonNeeded for a bad one.
+    the audit log holds no free text. `seen` is as for a pause. Raises NotAllowed, Busy,
+    ChangedMeanwhile, and ReasonNeeded for a bad reason.
     """
     kept = None if reason is None else reasons.checked(reason)
-    lifted = _change(
+    lifted = _let_go(
         workspace,
         "lift_containment",
-        {"contained_at__isnull": False},
+        "contained_at",
         {"contained_at": None, "contained_reason": "", "containment_lifted_at": now},
+        seen=seen,
         actor=actor,
         now=now,
         alarms=lambda: end_alarms(CONTAINED, workspace=workspace, now=now),
@@ -270,12 +283,19 @@ def lift_hold(kind: str, *, reason: str, actor: Actor, now: datetime) -> bool:
     return bool(lifted)
 
 
-def _change(
+def check_seen(since: datetime, seen: str | None) -> None:
+    """Raise ChangedMeanwhile when the stop that a person saw is not the one that stands, locked, now."""
+    if seen is not None and since.isoformat() != seen:
+        raise ChangedMeanwhile
+
+
+def _let_go(
     workspace: Workspace,
     move: str,
-    where: Mapping[str, object],
+    stopped_at: str,
     fields: Mapping[str, object],
     *,
+    seen: str | None,
     actor: Actor,
     now: datetime,
     alarms: Callable[[], object] = lambda: None,
@@ -283,10 +303,13 @@ def _change(
     if actor.user:
         check_operator(actor.user, workspace)
     with holding_nobody_up():
-        changed = Workspace.objects.filter(pk=workspace.pk, **where).update(**fields)
-        if changed:
+        rows = Workspace.objects.filter(pk=workspace.pk)
+        since = getattr(rows.select_for_update(no_key=True).get(), stopped_at)
+        if since is not None:
+            check_seen(since, seen)
+            rows.update(**fields)
             alarms()
             audit.record(
                 f"workspace.{move}", workspace=workspace, subject="workspace", actor=actor, now=now
             )
-    return bool(changed)
+    return since is not None

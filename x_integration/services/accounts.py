@@ -13,6 +13,7 @@ from workspaces.models import Workspace
 from workspaces.services import (
     LOCK_SECONDS_OF_OTHERS,
     check_operator,
+    check_seen,
     end_alarms,
     holding_nobody_up,
     raise_alarm,
@@ -49,24 +50,29 @@ def hold_account(
     return bool(changed)
 
 
-def lift_account_hold(workspace: Workspace, *, reason: str, actor: Actor, now: datetime) -> bool:
+def lift_account_hold(
+    workspace: Workspace, *, reason: str, actor: Actor, now: datetime, seen: str | None = None
+) -> bool:
     """Let the account publish again; says whether it changed.
 
-    The reason is kept by the process's log: the audit log holds no free text. Raises NotAllowed,
-    ReasonNeeded or Busy.
+    The reason is kept by the process's log: the audit log holds no free text. `seen` is the `held_at`, in
+    ISO 8601, of the hold that a person decided about. Raises NotAllowed, ReasonNeeded, Busy, or
+    ChangedMeanwhile when another hold stands by now.
     """
     kept = reasons.checked(reason)
     if actor.user:
         check_operator(actor.user, workspace)
     with holding_nobody_up():
-        held = XAccount.objects.filter(workspace=workspace, held_at__isnull=False)
-        changed = held.update(held_at=None, held_reason="", updated_at=now)
-        if changed:
+        rows = XAccount.objects.filter(workspace=workspace, held_at__isnull=False)
+        held = rows.select_for_update(no_key=True, of=("self",)).first()
+        if held is not None and held.held_at is not None:
+            check_seen(held.held_at, seen)
+            rows.update(held_at=None, held_reason="", updated_at=now)
             end_alarms(ACCOUNT_HELD, workspace=workspace, now=now)
             audit.record(
                 "account.lift_hold", workspace=workspace, subject="account", actor=actor, now=now
             )
-    if changed:
+    if held is not None:
         told = {"workspace": workspace.slug, "by": str(actor), "reason": kept}
         logger.info("account_hold_lifted", extra=told)
-    return bool(changed)
+    return held is not None
