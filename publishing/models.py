@@ -22,6 +22,13 @@ class Kind(models.TextChoices):
     POST = "post"
 
 
+class _LastByte(models.Func):
+    """The last byte of a UUID, as a number."""
+
+    template = "get_byte(decode(right(%(expressions)s::text, 2), 'hex'), 0)"
+    output_field = models.IntegerField()
+
+
 class QueueItemQuerySet(models.QuerySet["QueueItem"]):
     """Named reads of the queue."""
 
@@ -41,6 +48,10 @@ class QueueItemQuerySet(models.QuerySet["QueueItem"]):
             .filter(Q(scheduled_for=None) | Q(scheduled_for__lte=now))
             .order_by("moved_at")
         )
+
+    def of_share(self, share: int, shares: int) -> QueueItemQuerySet:
+        """Items whose workspace falls to the share, of several at most 256 that divide the workspaces."""
+        return self.alias(share=_LastByte("workspace_id") % shares).filter(share=share)
 
     def stranded(self, before: datetime) -> QueueItemQuerySet:
         """Items that have been publishing since before `before`: whoever claimed them is gone."""

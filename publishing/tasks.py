@@ -9,7 +9,8 @@ from revfirst.tasks import Schedule, task
 from workspaces.actors import Actor
 from x_integration.client import XClient
 
-SCHEDULES = {"publishing.sweep": Schedule("publishing.tasks.sweep", minutes=1)}
+_SWEEP = Schedule("publishing.tasks.sweep", minutes=1)
+SCHEDULES = {"publishing.sweep": _SWEEP}
 
 
 @task
@@ -20,21 +21,29 @@ def publish_one(item_id: int) -> str:
 
 
 @task
-def publish_due(share: int = 0, shares: int = 1) -> str:
-    """Send a share of what is due; a batch that runs out of time enqueues another."""
+def publish_due(share: int = 0, shares: int = 1, until: float | None = None) -> str:
+    """Send a share of what is due; a batch that leaves something enqueues another.
+
+    Not after `until`, in seconds since 1970: the next sweep has begun batches of its own by then, and
+    ever more of them would keep every process from the next tap.
+    """
     left = services.publish_batch(
         actor=Actor.worker(), clock=timezone.now, share=share, shares=shares
     )
-    if left:
-        async_task("publishing.tasks.publish_due", share, shares)
+    if left and (until is None or timezone.now().timestamp() < until):
+        async_task("publishing.tasks.publish_due", share, shares, until)
     return f"{left} left"
 
 
 @task
 def sweep() -> str:
     """Settle what was left behind, and send what is due."""
-    swept = services.sweep(actor=Actor.worker(), now=timezone.now())
+    now = timezone.now()
+    swept, until = (
+        services.sweep(actor=Actor.worker(), now=now),
+        now.timestamp() + 60 * _SWEEP.minutes,
+    )
     shares = max(1, settings.WORKER_PROCESSES - 1)  # one process is left for the next tap
     for share in range(shares if swept.due else 0):
-        async_task("publishing.tasks.publish_due", share, shares)
+        async_task("publishing.tasks.publish_due", share, shares, until)
     return str(swept)

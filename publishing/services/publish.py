@@ -213,9 +213,8 @@ def publish_batch(*, actor: Actor, clock: Clock, share: int = 0, shares: int = 1
     Of several `shares`, each has workspaces of its own: Python runs one thread at a time, so
     processes publish side by side, and none of them waits for a workspace that another has locked.
     """
-    due = QueueItem.objects.due(clock()).values_list("pk", "workspace_id")
-    longest = due[: shares * (BATCH_SIZE + 1)]
-    ids = [pk for pk, workspace_id in longest if workspace_id.int % shares == share]
+    due = QueueItem.objects.due(clock()).of_share(share, shares)
+    ids = list(due.values_list("pk", flat=True)[: BATCH_SIZE + 1])
     left = run_batch(
         ids[:BATCH_SIZE],
         lambda item_id, x: publish_item(item_id, x=x, actor=actor, clock=clock),
