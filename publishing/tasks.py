@@ -39,10 +39,8 @@ def publish_due(share: int = 0, shares: int = 1, until: float | None = None) -> 
 def sweep() -> str:
     """Settle what was left behind, and send what is due."""
     now = timezone.now()
-    swept, until = (
-        services.sweep(actor=Actor.worker(), now=now),
-        now.timestamp() + 60 * _SWEEP.minutes,
-    )
+    swept = services.sweep(actor=Actor.worker(), now=now)
+    until = now.timestamp() + 60 * _SWEEP.minutes
     shares = max(1, settings.WORKER_PROCESSES - 1)  # one process is left for the next tap
     for share in range(shares if swept.due else 0):
         async_task("publishing.tasks.publish_due", share, shares, until)

@@ -14,7 +14,7 @@ from publishing.services.approvals import snapshot_of
 from publishing.services.attempts import write_attempt
 from publishing.services.breaker import take_trial
 from publishing.services.claim import case_of, locked_account, reservations
-from publishing.services.gates import APPROVAL, GATES, Block, Case, first_block
+from publishing.services.gates import APPROVAL, GATES, UP_TO_THE_ACCOUNT, Block, Case, first_block
 from publishing.services.propose import check_content, next_number
 from publishing.services.publish import call_and_settle
 from publishing.states import State
@@ -26,10 +26,10 @@ from workspaces.errors import NotAllowed
 from workspaces.models import Workspace
 from workspaces.services import check_operator, holding_nobody_up
 from x_integration.client import XClient
-from x_integration.models import SourcePost
+from x_integration.models import SourcePost, XAccount
 from x_integration.services import find_target, get_workspace_x_access_token, note_unauthorized
 
-WITHOUT_APPROVAL = tuple(gate for gate in GATES if gate is not APPROVAL)
+AFTER_APPROVAL = GATES[GATES.index(APPROVAL) + 1 :]
 
 
 def publish_directly(
@@ -55,7 +55,10 @@ def publish_directly(
     request = _request(workspace, text, in_reply_to, idempotency_key)
     if (earlier := _earlier(request)) is not None:
         return earlier
-    target = _target(workspace, in_reply_to, x=x, actor=actor, now=clock())
+    target = None
+    if in_reply_to is not None:
+        _check_may_ask(workspace, actor=actor, now=clock())
+        target = _target(workspace, in_reply_to, x=x, actor=actor, now=clock())
     token = get_workspace_x_access_token(workspace, now=clock(), x=x, wait=False)
     begun = monotonic()  # before the claim transaction: a claim is good for 2 s from here
     try:
@@ -98,12 +101,23 @@ def _earlier(request: DirectRequest | None) -> QueueItem | None:
     return found.item
 
 
+def _check_may_ask(workspace: Workspace, *, actor: Actor, now: datetime) -> None:
+    """Raise Blocked where a switch or the account stops us: then X is not asked, and not paid, either.
+
+    The claim asks again, behind the locks.
+    """
+    account = XAccount.objects.live().filter(workspace=workspace).first()
+    item = _new_item(workspace, 0, "", None, actor=actor, now=now)
+    case = case_of(item, account=account, approval=None, now=now)
+    if (block := first_block(case, gates=UP_TO_THE_ACCOUNT)) is not None:
+        _record_block(workspace, block, actor=actor, now=now)
+        raise Blocked(block.reason, not_before=block.not_before)
+
+
 def _target(
-    workspace: Workspace, in_reply_to: str | None, *, x: XClient, actor: Actor, now: datetime
-) -> SourcePost | None:
+    workspace: Workspace, in_reply_to: str, *, x: XClient, actor: Actor, now: datetime
+) -> SourcePost:
     """The post to answer. Raises Blocked when X does not show it to us."""
-    if in_reply_to is None:
-        return None
     target = find_target(workspace, in_reply_to, x=x, actor=actor, now=now)
     if target is None:
         raise Blocked("target_not_eligible")
@@ -120,9 +134,9 @@ def _claim(
     actor: Actor,
     now: datetime,
 ) -> PublishAttempt | QueueItem:
-    """As the claim of an approved item, for an item that is made here. Raises Blocked or KeyReused.
+    """As the claim of an approved item, for an item that is made here.
 
-    The key is asked again behind the workspace's lock: whoever had it in the meantime made an item,
+    Raises Blocked, KeyReused, or NotAllowed for who has lost the role meanwhile. The key is asked again behind the workspace's lock: whoever had it in the meantime made an item,
     which is returned, and which the gates would take for a reason to block this one.
     """
     with transaction.atomic(durable=True):
@@ -131,16 +145,24 @@ def _claim(
             transaction.set_rollback(True)  # the number is not used
             return earlier
         workspace.refresh_from_db()
+        if actor.user is not None:
+            check_operator(actor.user, workspace)
         item = _new_item(workspace, number, text, target, actor=actor, now=now)
         case = case_of(item, account=locked_account(workspace), approval=None, now=now)
-        block = first_block(case, gates=WITHOUT_APPROVAL) or take_trial(case.facts, now=now)
-        if block is None and token is None:
-            block = Block("account_not_ready")
+        block = _first_block(case, has_token=token is not None)
         if block is None:
             return _write(case, request, actor=actor)
         transaction.set_rollback(True)
     _record_block(workspace, block, actor=actor, now=now)
     raise Blocked(block.reason, not_before=block.not_before)
+
+
+def _first_block(case: Case, *, has_token: bool) -> Block | None:
+    """Of every gate but the approval's; that there is no token ranks with the account."""
+    block = first_block(case, gates=UP_TO_THE_ACCOUNT)
+    if block is None and not has_token:
+        block = Block("account_not_ready")
+    return block or first_block(case, gates=AFTER_APPROVAL) or take_trial(case.facts, now=case.now)
 
 
 def _new_item(

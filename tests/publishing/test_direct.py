@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -14,10 +15,13 @@ from publishing.services import compare_counters, opt_out_author, publish_direct
 from publishing.states import State
 from tests.api import signed_in
 from tests.locks import held, wait_for_waiting
-from tests.worlds import attempts, operator, problem
+from tests.worlds import WORKER, attempts, operator, problem
+from workspaces.actors import Actor
+from workspaces.errors import NotAllowed
 from workspaces.models import AuditEvent, Counter, Workspace
+from workspaces.services import set_kill_switch
 from x_integration.client import XClient
-from x_integration.models import SourcePost, Spend
+from x_integration.models import SourcePost, Spend, XAccount
 
 KEY = "an-internal-key-of-this-test"
 TEXT = "The bar is open!"
@@ -42,27 +46,29 @@ def ask(cafe: Workspace, text: str = TEXT, *, key: str = "", to: str | None = No
     return owner.post(path, body, format="json", headers=headers)
 
 
+def publish_as(actor: Actor, cafe: Workspace, text: str) -> object:
+    """In a thread, under the same key each time: the item's id, or the name of the error."""
+    with closing(connection):
+        try:
+            return publish_directly(
+                cafe,
+                text=text,
+                in_reply_to=None,
+                actor=actor,
+                x=XClient(),
+                clock=timezone.now,
+                idempotency_key="the same",
+            ).pk
+        except (KeyReused, Blocked, NotAllowed) as error:
+            return error.code
+
+
 def together(cafe: Workspace, *bodies: str) -> list[object]:
     """One key, several bodies, all past the first look at the key; items, or names of errors."""
-
-    def publish(text):
-        with closing(connection):
-            try:
-                return publish_directly(
-                    cafe,
-                    text=text,
-                    in_reply_to=None,
-                    actor=operator(cafe, door="api"),
-                    x=XClient(),
-                    clock=timezone.now,
-                    idempotency_key="the same",
-                ).pk
-            except (KeyReused, Blocked) as error:
-                return error.code
-
+    owner = operator(cafe, door="api")
     with ThreadPoolExecutor(len(bodies)) as pool:
         with held(cafe):
-            going = [pool.submit(publish, text) for text in bodies]
+            going = [pool.submit(publish_as, owner, cafe, text) for text in bodies]
             wait_for_waiting(len(bodies))
         return [each.result(timeout=20) for each in going]
 
@@ -197,6 +203,36 @@ def test_a_gate_is_409_with_its_reason_and_leaves_no_item(x, cafe, spoil, reason
     assert not QueueItem.objects.exists()
     assert AuditEvent.objects.get(type="direct.block").data == {"reason": reason}
     assert counted("publish_blocked_total", f"reason={reason}") == 1
+
+
+def test_while_something_stops_us_x_is_not_asked_for_the_target(x, cafe):
+    said = x.mention(cafe)
+    _pause(cafe)
+    assert ask(cafe, to=said["id"]).json()["code"] == "workspace_paused"
+    set_kill_switch(True, reason="test", actor=WORKER, now=timezone.now(), wait=False)
+    XAccount.objects.update(revoked_at=timezone.now())
+    assert ask(cafe, to=said["id"]).json()["code"] == "kill_switch"
+    assert x.calls("GET", "/2/tweets") == []
+    assert AuditEvent.objects.filter(type="direct.block").count() == 2
+
+
+def test_that_there_is_no_token_ranks_with_the_account(x, cafe):
+    _no_budget(cafe)
+    now = timezone.now()
+    somebody_renews = {"refresh_leased_until": now + timedelta(minutes=1)}
+    XAccount.objects.update(expires_at=now - timedelta(hours=1), **somebody_renews)
+    assert ask(cafe).json()["code"] == "account_not_ready"
+
+
+def test_who_loses_the_role_before_the_claim_publishes_nothing(x, cafe):
+    actor = operator(cafe, door="api")
+    with ThreadPoolExecutor() as pool:
+        with held(cafe):
+            going = pool.submit(publish_as, actor, cafe, TEXT)
+            wait_for_waiting(1)
+            cafe.memberships.filter(user=actor.user).update(role="member")
+        assert going.result(timeout=20) == "role"
+    assert (x.machine_posts(), QueueItem.objects.count()) == ([], 0)
 
 
 def test_somebody_who_opted_out_is_not_answered_directly(x, cafe):
