@@ -32,10 +32,12 @@ from x_integration.client import XClient
 
 LONGEST_KEY = 200
 _PRINTABLE = re.compile(rf"[\x20-\x7e]{{1,{LONGEST_KEY}}}")
+_TAKEN_UP = (State.PENDING, State.APPROVED, State.HANDED_OFF)
 _ANSWERS = {
     State.PUBLISHED: (201, ""),
     State.UNCONFIRMED: (202, "X may have it: we look before anybody sends it again."),
     State.PUBLISHING: (409, "This Idempotency-Key is being worked on: ask again in a moment."),
+    **dict.fromkeys(_TAKEN_UP, (202, "A person has taken it up: it may be published yet.")),
 }
 _FAILED = (502, "X did not take it.")
 
@@ -83,7 +85,7 @@ _HEADERS = [
 ]
 _RESPONSES = {
     201: OpenApiResponse(DirectShape, "Published."),
-    202: OpenApiResponse(DirectShape, "Unconfirmed: X may have it."),
+    202: OpenApiResponse(DirectShape, "Unconfirmed: X may have it, or it may be sent again."),
     502: OpenApiResponse(DirectShape, "X did not take it."),
 }
 
@@ -133,7 +135,7 @@ def _admitted(request: Request) -> Workspace:
     where.is_valid(raise_exception=True)
     workspace = workspace_of(request, where.validated_data["workspace_id"])
     check_operator(person_of(request), workspace)
-    if not settings.PUBLISHING_DIRECT_API_ENABLED:
+    if not settings.PUBLISHING_DIRECT_API_ENABLED or settings.ENVIRONMENT == "production":
         raise DirectPublishingDisabled
     ours = settings.PUBLISHING_DIRECT_API_INTERNAL_KEY
     if not ours or not constant_time_compare(request.headers.get("X-Internal-Key", ""), ours):

@@ -27,12 +27,15 @@ _ACCOUNT_TYPES = {
     "not-authorized-for-client",
 }
 # Whole words: an author who has blocked us is no reason to hold the account.
-_ACCOUNT_WORDS = re.compile(r"\b(suspended|locked|required scope|missing scope|oauth2 scope)\b")
+_ACCOUNT_WORDS = re.compile(
+    r"\b(suspended|locked|(required|missing|insufficient|oauth2)[ _]scopes?)\b"
+)
 # The numbers of X's older errors: suspended, may not write, locked; a text that stands there already.
 _ACCOUNT_NUMBERS = {64, 261, 326}
 # The trouble is one target's, not ours: gone, protected, or closed to us.
 _TARGET_WORDS = ("deleted or not visible", "blocked from")
 _TARGET_TYPES = {"not-authorized-for-resource", "resource-not-found"}
+_USAGE_CAPPED = "usage-capped"
 DUPLICATE_CONTENT = "duplicate_content"
 _DUPLICATE_WORDS, _DUPLICATE_NUMBER = ("duplicate content", "status is a duplicate"), 187
 
@@ -86,6 +89,8 @@ def _words_of(said: Mapping[str, Any], nested: list[dict[str, Any]]) -> str:
     """Everything that X says, each text once; what a general text hides may be the point of it."""
     messages = [each.get("message") or each.get("detail") for each in nested]
     told = [said.get("detail"), *messages]
+    if isinstance(said.get("error"), str):  # as OAuth says it
+        told += [said["error"], said.get("error_description")]
     texts = [str(text) for text in told if text] or [str(said.get("title") or "")]
     return " ".join(dict.fromkeys(texts))
 
@@ -111,12 +116,14 @@ def _unauthorized(problem: Problem) -> WriteError:
 def _paused(problem: Problem) -> WriteError:
     """402, 429 and the usage cap: nothing was executed, and it counts no tries."""
     code = "no_credits" if problem.status == 402 else "rate_limited"
-    if problem.type == "usage-capped":
+    if problem.type == _USAGE_CAPPED:
         code = "usage_capped"
     return XNotSent(_says(problem), code=code, retry_at=problem.reset_at, counts=False)
 
 
 def _forbidden(problem: Problem) -> WriteError:
+    if problem.type == _USAGE_CAPPED:
+        return _paused(problem)
     if problem.says(*_SUMMON_RULE):
         return XRejected(_says(problem), code="summon_rule")
     if problem.says(*_TARGET_WORDS) or problem.type in _TARGET_TYPES:

@@ -16,7 +16,7 @@ from revfirst.storable import storable
 from x_integration.errors import XReadFailed
 
 _LEADING_MENTIONS = re.compile(r"^(?:@\w{1,50}\s+)+")
-_SCHEME = re.compile(r"\bhttps?://", re.IGNORECASE)
+_SCHEME = re.compile("https?://", re.IGNORECASE)  # a link may follow a letter: in Japanese it does
 _SHORT_LINK = re.compile(r"https?://t\.co/\w+", re.ASCII)
 _MOST_LINKS, _LONGEST_LINK = 1000, 2000  # of one post, of one address
 # X names the client that made a post, where it names one at all (its document calls the field

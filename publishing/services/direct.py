@@ -6,9 +6,10 @@ import json
 from datetime import datetime
 from time import monotonic
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from publishing.errors import AlreadyProposed, Blocked, KeyReused
+from publishing.errors import AlreadyProposed, Blocked, DirectPublishingDisabled, KeyReused
 from publishing.models import DirectRequest, Kind, PublishAttempt, QueueItem
 from publishing.services.approvals import snapshot_of
 from publishing.services.attempts import write_attempt
@@ -26,6 +27,7 @@ from workspaces.errors import NotAllowed
 from workspaces.models import Workspace
 from workspaces.services import check_operator, holding_nobody_up
 from x_integration.client import XClient
+from x_integration.errors import NoAccessToken
 from x_integration.models import SourcePost, XAccount
 from x_integration.services import find_target, get_workspace_x_access_token, note_unauthorized
 
@@ -45,9 +47,12 @@ def publish_directly(
     """Publish now, and return the item as it is afterwards: published, unconfirmed or failed.
 
     The same key with the same body brings the item of the first call, which may be publishing still.
-    Raises NotAllowed, BadContent, KeyReused, AlreadyProposed when an item of the queue answers the same
-    post, Blocked with the gate's reason, Busy, or what looking up the target at X raises.
+    Raises DirectPublishingDisabled in production, whoever calls; NotAllowed, BadContent, KeyReused,
+    AlreadyProposed when an item of the queue answers the same post, Blocked with the gate's reason, Busy,
+    or what looking up the target at X raises.
     """
+    if settings.ENVIRONMENT == "production":
+        raise DirectPublishingDisabled
     if actor.user is None:
         raise NotAllowed("Only a person publishes directly.")
     check_operator(actor.user, workspace)
@@ -117,11 +122,17 @@ def _check_may_ask(workspace: Workspace, *, actor: Actor, now: datetime) -> None
 def _target(
     workspace: Workspace, in_reply_to: str, *, x: XClient, actor: Actor, now: datetime
 ) -> SourcePost:
-    """The post to answer. Raises Blocked when X does not show it to us."""
-    target = find_target(workspace, in_reply_to, x=x, actor=actor, now=now)
-    if target is None:
-        raise Blocked("target_not_eligible")
-    return target
+    """The post to answer. Raises Blocked when X does not show it to us, or there is no token to ask with."""
+    try:
+        target = find_target(workspace, in_reply_to, x=x, actor=actor, now=now)
+    except NoAccessToken:  # as the claim would say
+        reason = "account_not_ready"
+    else:
+        if target is not None:
+            return target
+        reason = "target_not_eligible"
+    _record_block(workspace, Block(reason), actor=actor, now=now)
+    raise Blocked(reason)
 
 
 def _claim(

@@ -34,7 +34,9 @@ class Facts:
     last_of_target: (
         datetime | None
     )  # when something was sent in answer to the same post, or found late
-    last_of_text: datetime | None  # when the same text was sent to the same target, or as a post
+    last_of_text: (
+        datetime | None
+    )  # when the same text was sent to the same target or as a post, or found late
     last_in_thread: datetime | None
     last_to_author: datetime | None
     hourly_nth: datetime | None  # when the reply was sent that fills the hourly quota
@@ -55,6 +57,8 @@ class Facts:
 # What was sent, or may have been: each open attempt is a reservation.
 _SENT = """publishing_publishattempt
     WHERE workspace_id = %(workspace)s AND outcome IN ('in_flight', 'unknown', 'succeeded')"""
+_FOUND_LATE = """publishing_publishattempt
+    WHERE workspace_id = %(workspace)s AND outcome = 'abandoned' AND reconciled"""
 _ASK = f"""SELECT
 EXISTS (SELECT FROM workspaces_systemswitch WHERE name = %(switch)s AND "on"),
 EXISTS (SELECT FROM workspaces_systemhold WHERE lifted_at IS NULL),
@@ -66,10 +70,11 @@ EXISTS (SELECT FROM publishing_optout
 EXISTS (SELECT FROM {_SENT} AND item_id = %(item)s),
 greatest(
     (SELECT max(started_at) FROM {_SENT} AND target = %(target)s AND target <> ''),
-    (SELECT max(started_at) FROM publishing_publishattempt
-        WHERE workspace_id = %(workspace)s AND target = %(target)s AND target <> ''
-        AND outcome = 'abandoned' AND reconciled)),
-(SELECT max(started_at) FROM {_SENT} AND target = %(target)s AND text_hash = %(text_hash)s),
+    (SELECT max(started_at) FROM {_FOUND_LATE} AND target = %(target)s AND target <> '')),
+greatest(
+    (SELECT max(started_at) FROM {_SENT} AND target = %(target)s AND text_hash = %(text_hash)s),
+    (SELECT max(started_at) FROM {_FOUND_LATE} AND target = %(target)s
+        AND text_hash = %(text_hash)s)),
 (SELECT max(started_at) FROM {_SENT} AND thread = %(thread)s AND thread <> ''),
 (SELECT max(started_at) FROM {_SENT} AND author_id = %(author)s AND author_id <> ''),
 (SELECT started_at FROM {_SENT} AND kind = 'reply'

@@ -2,14 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from django.db.models import Min
+from django.db.models import Min, Q, QuerySet
 
 from publishing.errors import AlreadyProposed, WrongState
 from publishing.models import PublishAttempt
 from publishing.services.late import note_found_beside_another, note_found_elsewhere
 from publishing.services.looks import note_look
 from publishing.services.settle import settle_attempt
-from publishing.states import WATCHED_OUTCOMES
+from publishing.states import WATCHED_OUTCOMES, Outcome
 from revfirst.batch import Patience
 from revfirst.clock import ticking
 from revfirst.errors import RevFirstError
@@ -33,14 +33,14 @@ def look_for_attempt(
     False when it was not found, None when nobody could look or somebody else settled it first.
     """
     try:
-        post = _find(attempt, x=x, actor=actor, now=now)
+        found = _find(attempt, x=x, actor=actor, now=now)
     except RevFirstError:
         note_look(attempt, found_nothing=False, now=now)
         return None
-    if post is None:
+    if found is None:
         note_look(attempt, found_nothing=True, now=now)
         return False
-    maker = _who_made(post, attempt)
+    post, maker = found
     try:
         settle_attempt(
             maker.pk, "confirm", actor=actor, now=now, x_post_id=post.id, reconciled=True
@@ -55,19 +55,13 @@ def look_for_attempt(
 
 
 def _who_made(post: Post, attempt: PublishAttempt) -> PublishAttempt:
-    """The attempt of the item that made the post, as far as anybody can tell; else `attempt` itself.
+    """The attempt that made the post, as far as anybody can tell; else `attempt` itself.
 
     It sent these words, it may yet be found, and it began before the post was made: the last such one
     is the likeliest. X refused a resend as a duplicate because an earlier try stands, so that one made
     nothing. Where X names the client, a hand-off made what came from a person's, and only that.
     """
-    rows = PublishAttempt.objects.filter(
-        item=attempt.item_id,
-        target=attempt.target,
-        text_hash=attempt.text_hash,
-        outcome__in=WATCHED_OUTCOMES,
-    )
-    able = list(rows.exclude(code=DUPLICATE_CONTENT).order_by("-number"))
+    able = list(_able(attempt).exclude(code=DUPLICATE_CONTENT).order_by("-started_at", "-pk"))
     begun = [each for each in able if each.started_at <= post.created_at + _SAME_MOMENT]
     if not begun:  # X's clock is behind ours by more than a moment
         begun = [each for each in able if each.started_at <= post.created_at + _CLOCK_SKEW][-1:]
@@ -75,8 +69,27 @@ def _who_made(post: Post, attempt: PublishAttempt) -> PublishAttempt:
     return next(iter(by_its_client or begun), attempt)
 
 
-def _find(attempt: PublishAttempt, *, x: XClient, actor: Actor, now: datetime) -> Post | None:
-    """The oldest post on our timeline with the same target and text that belongs to no other item.
+def _able(attempt: PublishAttempt) -> QuerySet[PublishAttempt]:
+    """Attempts that sent the same words to the same target, and whose post may yet be found.
+
+    Those of another item as long as they are under way or looked for: what they made is theirs.
+    """
+    its_own = Q(item=attempt.item_id, outcome__in=WATCHED_OUTCOMES)
+    looked_for = Q(outcome__in=[Outcome.UNKNOWN, Outcome.HANDED_OFF], next_look_at__isnull=False)
+    under_way = Q(outcome=Outcome.IN_FLIGHT) | looked_for
+    anothers = under_way & ~Q(item=attempt.item_id) & ~Q(text_hash="")
+    return PublishAttempt.objects.filter(
+        its_own | anothers,
+        workspace=attempt.workspace_id,
+        target=attempt.target,
+        text_hash=attempt.text_hash,
+    )
+
+
+def _find(
+    attempt: PublishAttempt, *, x: XClient, actor: Actor, now: datetime
+) -> tuple[Post, PublishAttempt] | None:
+    """The oldest post on our timeline with the same target and text that is no other item's, and its maker.
 
     Raises XReadFailed, XUnauthorized, NoAccessToken or OutOfTime.
     """
@@ -88,7 +101,8 @@ def _find(attempt: PublishAttempt, *, x: XClient, actor: Actor, now: datetime) -
             "x_post_id", flat=True
         )
     )
-    return next((post for post in reversed(matches) if post.id not in taken), None)
+    made = ((post, _who_made(post, attempt)) for post in reversed(matches) if post.id not in taken)
+    return next((each for each in made if each[1].item_id == attempt.item_id), None)
 
 
 def own_posts_since_first_try(

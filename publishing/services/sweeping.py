@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from publishing.errors import WrongState
@@ -19,10 +20,13 @@ from revfirst.batch import each_alone, run_batch
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.errors import Busy
+from workspaces.models import AuditEvent
 from workspaces.services import holding_nobody_up
 from x_integration.client import XClient
 
 STRANDED_AFTER = timedelta(seconds=120)
+ROOM_IS_NEWS_FOR = timedelta(minutes=5)
+_MAKES_ROOM = ("workspace.policy", "item.fail", "item.give_up")
 _AT_ONCE = 200
 
 
@@ -42,11 +46,13 @@ def sweep(*, client: Callable[[], XClient] = XClient, actor: Actor, now: datetim
     """Find what a lost worker or nudge left behind, and settle what can be settled.
 
     Stranded items become doubts, doubts are looked for (several at once, each thread with a client
-    of its own), what is too late expires. One item's failure does not keep the others waiting.
+    of its own), what is too late expires, and a limit that leaves room by now is asked again. One item's
+    failure does not keep the others waiting.
     """
     stranded = QueueItem.objects.stranded(now - STRANDED_AFTER)[:_AT_ONCE]
     doubted = each_alone(stranded, partial(_doubt_stranded, actor=actor, now=now))
     expired = each_alone(_overdue(now)[:_AT_ONCE], partial(_expire, actor=actor, now=now))
+    _ask_again(now)
     found = _look_around(client, actor=actor, now=now)  # last: X may be slow
     return Swept(
         doubted=sum(doubted),
@@ -56,6 +62,26 @@ def sweep(*, client: Callable[[], XClient] = XClient, actor: Actor, now: datetim
         expired=sum(expired),
         due=QueueItem.objects.due(now)[:_AT_ONCE].count(),
     )
+
+
+def _ask_again(now: datetime) -> None:
+    """Let the gates be asked again about what they hold until later, where there may be room by now.
+
+    A limit was changed, or a try gave its place back. A row that somebody holds is left to the next sweep.
+    """
+    news = AuditEvent.objects.filter(type__in=_MAKES_ROOM, at__gt=now - ROOM_IS_NEWS_FOR)
+    with transaction.atomic(durable=True):
+        held = (
+            QueueItem.objects.filter(
+                workspace__in=set(news.values_list("chain", flat=True)),
+                state=State.APPROVED,
+                not_before__gt=now,
+            )
+            .exclude(blocked_reason="")
+            .select_for_update(no_key=True, skip_locked=True)
+        )
+        ids = list(held.values_list("pk", flat=True))
+        QueueItem.objects.filter(pk__in=ids).update(not_before=now)
 
 
 def _look_around(

@@ -173,6 +173,7 @@ def test_a_post_that_x_does_not_show_costs_nothing(x, cafe):
     assert (answer.status_code, answer.json()["code"]) == (409, "target_not_eligible")
     assert not Spend.objects.exists()
     assert not AuditEvent.objects.filter(type="posts.look_up").exists()
+    assert counted("publish_blocked_total", "reason=target_not_eligible") == 1
 
 
 def test_what_was_ingested_is_not_looked_up(x, cafe):
@@ -222,6 +223,16 @@ def test_that_there_is_no_token_ranks_with_the_account(x, cafe):
     somebody_renews = {"refresh_leased_until": now + timedelta(minutes=1)}
     XAccount.objects.update(expires_at=now - timedelta(hours=1), **somebody_renews)
     assert ask(cafe).json()["code"] == "account_not_ready"
+
+
+def test_that_there_is_no_token_to_look_up_the_target_ranks_there_too(x, cafe):
+    said = x.mention(cafe)
+    XAccount.objects.update(expires_at=timezone.now() - timedelta(hours=1))
+    x.fault("status", path="/2/oauth2/token", status=500)
+    answer = ask(cafe, to=said["id"])
+    assert (answer.status_code, answer.json()["code"]) == (409, "account_not_ready")
+    assert counted("publish_blocked_total", "reason=account_not_ready") == 1
+    assert x.calls("GET", "/2/tweets") == []
 
 
 def test_who_loses_the_role_before_the_claim_publishes_nothing(x, cafe):

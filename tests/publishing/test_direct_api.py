@@ -13,14 +13,16 @@ from django.utils import timezone
 
 from publishing import services
 from publishing.direct_api import answer
-from publishing.errors import BadContent, Blocked, KeyReused
+from publishing.errors import BadContent, Blocked, DirectPublishingDisabled, KeyReused
 from publishing.models import QueueItem
 from publishing.states import State
 from tests.api import member, program, signed_in
 from tests.environments import PRODUCTION, bare
 from tests.factories import QueueItemFactory, UserFactory, WorkspaceFactory
 from tests.worlds import ROOT
+from workspaces.actors import Actor
 from workspaces.errors import NotAllowed
+from x_integration.client import XClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -269,6 +271,14 @@ def test_nothing_but_published_is_a_success(state):
     assert answer(row(state)).status_code != 201
 
 
+@pytest.mark.parametrize("state", [State.PENDING, State.APPROVED, State.HANDED_OFF])
+def test_what_a_person_took_up_again_is_not_said_to_have_failed(state):
+    """The caller would send it once more, under another key."""
+    answer_ = answer(row(state))
+    assert (answer_.status_code, answer_.data["state"]) == (202, state)
+    assert answer_.data["detail"]
+
+
 UNTIL = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
@@ -297,6 +307,22 @@ def test_a_block_says_until_when(cafe, opened, service):
 
 
 # --- Never in production ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [POST, REPLY])
+def test_in_production_it_is_shut_whatever_the_flag_says(cafe, opened, settings, path):
+    settings.ENVIRONMENT = "production"
+    owner = member(cafe)
+    assert told(send(signed_in(owner), cafe, path)) == (403, "direct_publishing_disabled")
+    with pytest.raises(DirectPublishingDisabled):
+        services.publish_directly(
+            cafe,
+            text="Hello",
+            in_reply_to=None,
+            actor=Actor.operator(owner, door="api"),
+            x=XClient(),
+            clock=timezone.now,
+        )
 
 
 def test_the_system_check_says_so_too(settings):

@@ -15,6 +15,7 @@ from x_integration.payloads import normalised
 LATER = timedelta(seconds=20)
 WRITTEN = {
     "links": "Tea at https://cafe.example/menu/?a=1&b=2 and http://b.example/ today",
+    "a link behind a letter": "\u65e5\u672c\u8a9ecafe.example.com \u3068https://b.example/ ole\u0301cafe.com",
     "entities": "Tea & cake <3 &amp; more > less",
     "nfd": "Cafe\u0301 ole\u0301",
     "emoji": "\U0001f468\u200d\U0001f373 \U0001f44b\U0001f3fd",

@@ -109,6 +109,10 @@ TABLE: dict[str, tuple[dict[str, Any], Meaning]] = {
         plain(422, {"errors": [{"code": 44, "message": "Bad."}]}),
         refused("x_422"),
     ),
+    "422 in the manner of OAuth": (
+        plain(422, {"error": "invalid_request", "error_description": "Bad."}),
+        refused("x_422"),
+    ),
     # the token, the account, or everybody's money
     "401": (problem(401), Meaning(XUnauthorized, "x_unauthorized", False, False)),
     "401 without a body": (plain(401), Meaning(XUnauthorized, "x_unauthorized", False, False)),
@@ -127,6 +131,12 @@ TABLE: dict[str, tuple[dict[str, Any], Meaning]] = {
         held("oauth1_permissions"),
     ),
     "403 missing scope": (problem(403, "Missing scope: tweet.write."), held("x_account")),
+    "403 missing scopes": (problem(403, "Missing required scopes."), held("x_account")),
+    "403 missing scope in the manner of OAuth": (
+        plain(403, {"error": "insufficient_scope", "error_description": "Not enough."}),
+        held("x_account"),
+    ),
+    "403 usage capped": (problem(403, kind=f"{PREFIX}usage-capped"), paused("usage_capped")),
     "403 suspended": (problem(403, "Your account is suspended."), held("x_account")),
     "403 locked": (problem(403, "Your account is temporarily locked."), held("x_account")),
     "429": (problem(429), paused("rate_limited")),
@@ -207,6 +217,13 @@ def test_a_number_as_id_is_read_as_its_digits(voice):
 def test_x_own_words_are_the_message(voice):
     voice.simulator.fault(method="POST", path="/2/tweets", **problem(403, "The moon is wrong."))
     with pytest.raises(XRejected, match="X answered 403: The moon is wrong."):
+        voice.says()
+
+
+def test_words_in_the_manner_of_oauth_are_x_own_words_too(voice):
+    body = {"error": "invalid_request", "error_description": "The moon is wrong."}
+    voice.simulator.fault(method="POST", path="/2/tweets", **plain(400, body))
+    with pytest.raises(XRejected, match="X answered 400: invalid_request The moon is wrong."):
         voice.says()
 
 
