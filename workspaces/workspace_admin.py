@@ -14,8 +14,7 @@ from django.utils import timezone
 from revfirst.admin import ReasonForm, act_on_each, badge, told
 from revfirst.errors import RevFirstError
 from workspaces import reasons, services
-from workspaces.actors import Actor
-from workspaces.members_admin import MembersAdmin
+from workspaces.members_admin import MembersAdmin, pressed
 from workspaces.models import Workspace
 from workspaces.policy_form import PolicyForm
 from workspaces.switch_pages import stops_of_everybody, workspace_page, workspace_state
@@ -58,7 +57,7 @@ class WorkspaceAdmin(MembersAdmin):
     def pause(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
         """Stop all of the selected workspaces, then return when nothing can begin any more."""
         pause = partial(
-            services.pause_workspace, wait=False, reason=_reason(request), **_by(request)
+            services.pause_workspace, wait=False, reason=_reason(request), **pressed(request)
         )
         try:
             act_on_each(request, queryset, "paused", pause)
@@ -68,13 +67,13 @@ class WorkspaceAdmin(MembersAdmin):
     @admin.action(description="Resume publishing", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
         """Let the selected workspaces publish again."""
-        resume = partial(services.resume_workspace, **_by(request))
+        resume = partial(services.resume_workspace, **pressed(request))
         act_on_each(request, queryset, "resumed", resume)
 
     @admin.action(description="Lift containment (reason needed)", permissions=["operate"])
     def lift_containment(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
         """Let contained workspaces publish again."""
-        lift = partial(services.lift_containment, reason=_reason(request), **_by(request))
+        lift = partial(services.lift_containment, reason=_reason(request), **pressed(request))
         act_on_each(request, queryset, "lifted", lift)
 
     # --- the page and its buttons ---------------------------------------------------------------
@@ -115,7 +114,7 @@ class WorkspaceAdmin(MembersAdmin):
         """Stop the workspace, and answer when nothing of it can begin any more."""
         workspace = self.get_object(request, str(workspace_id))
         pause = partial(
-            services.pause_workspace, workspace, reason=_reason(request), **_by(request)
+            services.pause_workspace, workspace, reason=_reason(request), **pressed(request)
         )
         done = f"Paused: nothing of {workspace} can begin any more."
         if told(request, pause, done, "It was paused before."):
@@ -126,7 +125,7 @@ class WorkspaceAdmin(MembersAdmin):
         """Let the workspace publish again."""
         workspace = self.get_object(request, str(workspace_id))
         seen = request.POST.get("seen")
-        resume = partial(services.resume_workspace, workspace, seen=seen, **_by(request))
+        resume = partial(services.resume_workspace, workspace, seen=seen, **pressed(request))
         told(request, resume, "It may publish again.", "It was not paused.")
         return self._back(workspace)
 
@@ -158,7 +157,7 @@ class WorkspaceAdmin(MembersAdmin):
                 seen=seen,
             )
         lift = partial(
-            services.lift_containment, workspace, reason=reason, seen=seen, **_by(request)
+            services.lift_containment, workspace, reason=reason, seen=seen, **pressed(request)
         )
         told(request, lift, "The containment is lifted.", "It was not contained.")
         return self._back(workspace)
@@ -169,7 +168,7 @@ class WorkspaceAdmin(MembersAdmin):
         form = PolicyForm(workspace, request.POST)
         if form.is_valid():
             change = partial(
-                services.change_policy, workspace, changes=form.changes(), **_by(request)
+                services.change_policy, workspace, changes=form.changes(), **pressed(request)
             )
             if told(request, change, "The policy is changed.", "Nothing was changed."):
                 return self._back(workspace)
@@ -188,11 +187,6 @@ class WorkspaceAdmin(MembersAdmin):
         """The page as it is now, with what the person typed: a refusal loses nothing."""
         request.method = "GET"
         return self.change_view(request, str(workspace.pk), extra_context=typed)
-
-
-def _by(request: HttpRequest) -> dict[str, Any]:
-    """Who acts, and when."""
-    return {"actor": Actor.operator(request.user, door="admin"), "now": timezone.now()}  # type: ignore[arg-type]
 
 
 def _reason(request: HttpRequest) -> str:
