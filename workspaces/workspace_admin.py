@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 
 from revfirst.admin import ReasonForm, act_on_each, badge, told
 from revfirst.errors import RevFirstError
@@ -34,8 +35,15 @@ class WorkspaceAdmin(MembersAdmin):
 
     @admin.display(description="publishing")
     def publishing(self, workspace: Workspace) -> str:
-        """Whether it may publish, by colour and word."""
-        return badge(workspace_state(workspace))
+        """Whether it may publish, by colour and word; and the stops that this page shows: who lets go
+        names them."""
+        stops = {"paused": workspace.paused_at, "contained": workspace.contained_at}
+        seen = format_html_join(
+            "",
+            '<input type="hidden" name="{}-{}" value="{}">',
+            ((what, workspace.pk, at.isoformat() if at else "") for what, at in stops.items()),
+        )
+        return format_html("{}{}", badge(workspace_state(workspace)), seen)
 
     @admin.display(description="why")
     def why(self, workspace: Workspace) -> str:
@@ -67,13 +75,23 @@ class WorkspaceAdmin(MembersAdmin):
     @admin.action(description="Resume publishing", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
         """Let the selected workspaces publish again."""
-        resume = partial(services.resume_workspace, **pressed(request))
+        by = pressed(request)
+
+        def resume(workspace: Workspace) -> None:
+            seen = request.POST.get(f"paused-{workspace.pk}")
+            services.resume_workspace(workspace, seen=seen, **by)
+
         act_on_each(request, queryset, "resumed", resume)
 
     @admin.action(description="Lift containment (reason needed)", permissions=["operate"])
     def lift_containment(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
         """Let contained workspaces publish again."""
-        lift = partial(services.lift_containment, reason=_reason(request), **pressed(request))
+        by, reason = pressed(request), _reason(request)
+
+        def lift(workspace: Workspace) -> None:
+            seen = request.POST.get(f"contained-{workspace.pk}")
+            services.lift_containment(workspace, reason=reason, seen=seen, **by)
+
         act_on_each(request, queryset, "lifted", lift)
 
     # --- the page and its buttons ---------------------------------------------------------------
