@@ -3,13 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
+from publishing.errors import NotOnOurTimeline
 from publishing.models import PublishAttempt, QueueItem
-from publishing.services import approve_item, settle_attempt
+from publishing.services import approve_item, confirm_found_item, settle_attempt
 from publishing.states import State
 from tests.worlds import WORKER, attempts, operator
 from workspaces.models import Counter
+from x_integration.client import XClient
 from x_integration.models import XAccount
 
 
@@ -34,6 +37,18 @@ def timeline(item: QueueItem) -> str:
     return f"/2/users/{item.workspace.x_account.x_user_id}/tweets"
 
 
+def say_which(item: QueueItem, post: str) -> None:
+    """The owner says which post it is."""
+    confirm_found_item(
+        item.pk,
+        version=item.version,
+        x_post_id=post,
+        x=XClient(),
+        actor=operator(item.workspace),
+        clock=timezone.now,
+    )
+
+
 def test_nobody_looks_before_fifteen_seconds(x, hidden):
     x.sweep(after=timedelta(seconds=10))
     assert x.calls("GET", timeline(hidden)) == []
@@ -49,6 +64,13 @@ def test_three_looks_and_then_a_person(x, doubt):
     assert (doubt.state, doubt.needs_person) == (State.UNCONFIRMED, True)
 
 
+def test_the_looks_are_due_after_fifteen_seconds_two_minutes_and_ten(x, doubt):
+    for due in (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10)):
+        assert PublishAttempt.objects.filter(next_look_at=F("started_at") + due).exists()
+        x.sweep(after=due + timedelta(seconds=5))
+    assert PublishAttempt.objects.get().next_look_at is None
+
+
 def test_a_look_that_failed_is_tried_again_and_counts_for_nothing(x, hidden):
     x.fault("status", method="GET", path=timeline(hidden), status=503)
     assert x.sweep(after=timedelta(seconds=20)).not_seen == 1
@@ -57,7 +79,9 @@ def test_a_look_that_failed_is_tried_again_and_counts_for_nothing(x, hidden):
 
 
 def test_a_day_without_a_look_is_flagged_for_a_person(x, hidden):
-    x.fault("status", method="GET", path=timeline(hidden), status=503)
+    x.fault("status", method="GET", path=timeline(hidden), status=503, times=2)
+    x.sweep(after=timedelta(hours=23))
+    assert not QueueItem.objects.get().needs_person
     x.sweep(after=timedelta(hours=25))
     hidden.refresh_from_db()
     assert (hidden.state, hidden.needs_person) == (State.UNCONFIRMED, True)
@@ -70,6 +94,24 @@ def test_a_found_post_counts_once_however_often_it_is_looked_for(x, hidden):
     assert (hidden.state, attempts(hidden)) == (State.PUBLISHED, ["succeeded"])
     assert Counter.objects.get(name="replies_published_total").value == 1
     assert Counter.objects.get(name="unconfirmed_total").labels == "settled=published"
+
+
+def test_what_is_found_after_all_waits_for_nobody_any_more(x, doubt):
+    for seconds in (20, 130, 610):
+        x.sweep(after=timedelta(seconds=seconds))
+    doubt.refresh_from_db()
+    assert doubt.needs_person
+    post = x.simulator.say("cafe", doubt.text, in_reply_to=doubt.source_post.x_post_id)["id"]
+    say_which(doubt, post)
+    doubt.refresh_from_db()
+    assert (doubt.state, doubt.needs_person) == (State.PUBLISHED, False)
+
+
+def test_a_post_that_answers_somebody_else_is_not_said_to_be_it(x, doubt):
+    other = x.mention(doubt.workspace, by="rui")
+    post = x.simulator.say("cafe", doubt.text, in_reply_to=other["id"])["id"]
+    with pytest.raises(NotOnOurTimeline):
+        say_which(doubt, post)
 
 
 def test_the_same_text_under_another_post_is_not_it(x, doubt):
