@@ -150,6 +150,9 @@ def _elsewhere(item):
         "target": lambda _: item.source_post.x_post_id,
     }
     _many_sent(8, ago=timedelta(0), workspace=lambda _: there, **about)(item)
+    under_way = {"outcome": "in_flight", "x_post_id": "", "settled_at": None, "usd": Decimal(100)}
+    last = PublishAttempt.objects.filter(workspace=there).latest("pk")
+    PublishAttempt.objects.filter(pk=last.pk).update(**under_way)
     OptOut.objects.create(
         workspace=there, author_id=_author(item), since=timezone.now(), noted_by="command"
     )
@@ -377,6 +380,17 @@ def test_what_was_put_off_is_not_asked_before_its_time(x, item):
     assert attempts(x.publish(item)) == []
     assert not QueueItem.objects.due(at - timedelta(seconds=1)).exists()
     assert claim_item(item.pk, actor=WORKER, now=at)
+
+
+def test_what_may_have_been_sent_of_the_item_itself_is_a_duplicate(x, item):
+    """Its state was set by no service: the attempts are asked, by their item alone."""
+    x.fault("status", status=500)
+    x.publish(item)
+    PublishAttempt.objects.update(target="", thread="", author_id="", text_hash="")
+    QueueItem.objects.update(state=State.APPROVED)
+    Approval.objects.update(used_at=None)
+    assert x.publish(item).blocked_reason == "duplicate"
+    assert attempts(item) == ["unknown"]
 
 
 def test_nothing_spoiled_nothing_held_back(x, item):

@@ -126,9 +126,18 @@ def test_another_text_under_the_same_post_is_not_it(x, doubt):
 
 
 def test_a_post_from_before_the_first_try_is_not_it(x, doubt):
-    before = (timezone.now() - timedelta(hours=1)).isoformat()
+    before = (timezone.now() - timedelta(minutes=2)).isoformat()
     x.simulator.say("cafe", doubt.text, in_reply_to=doubt.source_post.x_post_id, created_at=before)
     assert x.sweep(after=timedelta(seconds=20)).not_found == 1
+
+
+def test_of_two_that_say_the_same_the_older_one_is_it(x, hidden):
+    target = hidden.source_post.x_post_id
+    (ours,) = x.machine_posts()
+    x.simulator.say("cafe", hidden.text, in_reply_to=target, source="web")
+    x.sweep(after=timedelta(seconds=20))
+    hidden.refresh_from_db()
+    assert (hidden.state, hidden.x_post_id) == (State.PUBLISHED, ours["id"])
 
 
 def test_a_post_that_belongs_to_another_item_is_not_it(x, doubt):
