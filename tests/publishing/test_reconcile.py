@@ -190,6 +190,18 @@ def test_an_approval_that_ran_out_expires_the_item(x):
     assert item.state == State.EXPIRED
 
 
+@pytest.mark.parametrize("state", ["pending", "approved"])
+def test_what_is_too_late_to_be_said_expires_and_its_approval_is_void(x, state):
+    cafe = x.connected()
+    item = x.pending(cafe) if state == "pending" else x.approved(cafe)
+    QueueItem.objects.update(relevant_until=timezone.now() + timedelta(minutes=5))
+    assert x.sweep(after=timedelta(minutes=4)).expired == 0
+    assert x.sweep(after=timedelta(minutes=6)).expired == 1
+    item.refresh_from_db()
+    assert item.state == State.EXPIRED
+    assert not item.approvals.filter(voided_at=None).exists()
+
+
 def test_one_item_that_cannot_be_settled_does_not_keep_the_others_waiting(x, hidden):
     second = x.approved(x.connected("other"))
     x.fault("lost_answer")
