@@ -15,13 +15,13 @@ from django.utils.safestring import mark_safe
 from django.utils.timesince import timesince
 
 from publishing import services
-from publishing.item_page import actor_of, decide, offered, typed_text, version_seen
+from publishing.item_page import decide, offered, typed_text, version_seen
 from publishing.models import Approval, OptOut, PublishAttempt, QueueItem
 from publishing.states import Outcome, State
 from publishing.text import LIMIT, weighted_length
 from revfirst.admin import ReasonForm, act_on_each
 from revfirst.errors import RevFirstError
-from workspaces.members_admin import MembersAdmin
+from workspaces.members_admin import MembersAdmin, actor_of
 from workspaces.models import AuditEvent, Workspace
 
 

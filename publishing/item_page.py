@@ -20,6 +20,7 @@ from publishing.models import QueueItem
 from publishing.services.looks import NOT_SEEN_AFTER, last_look_was
 from publishing.states import Outcome, State
 from workspaces.actors import Actor
+from workspaces.members_admin import actor_of
 from x_integration.client import XClient
 
 S = State
@@ -91,11 +92,6 @@ def decide(item: QueueItem, name: str, request: HttpRequest) -> None:
             post_id=request.POST.get("post_id", ""),
         )
     )
-
-
-def actor_of(request: HttpRequest) -> Actor:
-    """The person at the admin's door."""
-    return Actor.operator(request.user, door="admin")  # type: ignore[arg-type]
 
 
 def typed_text(request: HttpRequest) -> str | None:

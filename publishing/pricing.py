@@ -1,4 +1,4 @@
-"""What X charges for a post, as data with a date (docs/X-API.md, Prices)."""
+"""What X charges for a post, as data with a date (docs/X-API.md, Limits and prices)."""
 
 import re
 from dataclasses import dataclass

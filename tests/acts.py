@@ -11,19 +11,28 @@ from x_integration.client import XClient
 if TYPE_CHECKING:
     from publishing.models import QueueItem
     from revfirst.clock import Clock
+    from workspaces.actors import Actor
 
 REASONED = ("reject", "give_up", "resend")
 MOVES = ("approve", "edit", "reject", "retry", "hand_off", "take_back", "give_up", "resend")
 
 
-def decide(move: str, item: QueueItem, *, version: int, clock: Clock) -> None:
-    """The workspace's owner makes the move. Raises what the service raises."""
-    said = {"version": version, "actor": operator(item.workspace)}
+def decide(
+    move: str,
+    item: QueueItem,
+    *,
+    version: int,
+    clock: Clock,
+    actor: Actor | None = None,
+    reason: str = "Looked into.",
+) -> None:
+    """The workspace's owner, or `actor`, makes the move. Raises what the service raises."""
+    said = {"version": version, "actor": actor or operator(item.workspace)}
     if move == "take_back":
         services.take_back_item(item.pk, **said, x=XClient(), clock=clock)  # type: ignore[arg-type]
         return
     if move in REASONED:
-        said["reason"] = "Looked into."
+        said["reason"] = reason
     if move == "edit":
         said["text"] = f"{item.text} (better)"
     getattr(services, f"{move}_item")(item.pk, **said, now=clock())

@@ -32,12 +32,12 @@ _OF_LOOKING = ("looks", "next_look_at")  # a look is noted by itself
 
 def crash(x: World, mortals: Mortals, move: str, place: str, *, mutant: str = "") -> None:
     """Kill a process where it decides; the decision stands whole, or is made again."""
-    item = _waiting_for(x, move)
-    before, version = _rows(), item.version
+    item = waiting_for(x, move)
+    before, version = rows(), item.version
     dead = mortals.run("decide", move, item.pk, version, dies_at=place, mutant=mutant)
     assert (dead.died_at, dead.was_killed) == (place, True)
     made = place == "decision: after COMMIT"
-    assert made or _rows() == before, "half of it was done"
+    assert made or rows() == before, "half of it was done"
     again = mortals.run("decide", move, item.pk, version, mutant=mutant)
     assert again.raised.partition(":")[0] == ("WrongState" if made else "")
     item.refresh_from_db()
@@ -50,7 +50,7 @@ def crash(x: World, mortals: Mortals, move: str, place: str, *, mutant: str = ""
     check_books(x, [item.workspace])
 
 
-def _waiting_for(x: World, move: str) -> QueueItem:
+def waiting_for(x: World, move: str) -> QueueItem:
     """An item about which that may be decided."""
     workspace = x.connected()
     if move == "approve":
@@ -74,7 +74,7 @@ def _decide(move: str, item: QueueItem) -> None:
     acts.decide(move, item, version=item.version, clock=timezone.now)
 
 
-def _rows() -> dict[str, list[dict[str, Any]]]:
+def rows() -> dict[str, list[dict[str, Any]]]:
     """Everything that a decision may write."""
     models: tuple[Any, ...] = (
         QueueItem,
@@ -85,8 +85,8 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
         Spend,
         OrmQ,
     )
-    rows = {model.__name__: list(model.objects.order_by("pk").values()) for model in models}
-    for row in rows["PublishAttempt"]:
+    found = {model.__name__: list(model.objects.order_by("pk").values()) for model in models}
+    for row in found["PublishAttempt"]:
         for column in _OF_LOOKING:
             del row[column]
-    return rows
+    return found

@@ -43,6 +43,12 @@ def test_every_closed_requirement_names_a_test():
     assert not [row[1] for row in closed if not named_tests("|".join(row))]
 
 
+def test_a_requirement_has_an_id_of_its_own():
+    rows = [line.split("|") for line in PAGE.read_text().splitlines() if line.count("|") == 6]
+    ids = [row[1].strip() for row in rows]
+    assert len(ids) == len(set(ids))
+
+
 def test_a_named_test_is_recognised_with_and_without_parameters():
     assert covers("tests/a.py::test_b", "tests/a.py::test_b[x]")
     assert covers("tests/a.py", "tests/a.py::test_b")
@@ -53,6 +59,18 @@ def test_a_named_test_is_recognised_with_and_without_parameters():
 def test_links_lead_to_files_that_exist(document):
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text())
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def test_a_section_that_the_code_names_exists():
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs/X-API.md").read_text(), re.MULTILINE)
+    named = [
+        words
+        for app in ("revfirst", "workspaces", "x_integration", "publishing", "control")
+        for path in (ROOT / app).rglob("*.py")
+        for words in re.findall(r"docs/X-API\.md, ([A-Z][\w ]+)", path.read_text())
+    ]
+    assert len(named) > 10
+    assert [words for words in named if not words.startswith(tuple(headings))] == []
 
 
 def test_every_command_in_the_documents_is_run_by_a_test_or_by_ci():

@@ -10,15 +10,13 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 
 from revfirst.admin import act_on_each
 from revfirst.errors import RevFirstError
 from workspaces import services
-from workspaces.actors import Actor
-from workspaces.members_admin import MembersAdmin
+from workspaces.members_admin import MembersAdmin, pressed
 from workspaces.models import ApiKey, User, Workspace
 
 _MEANINGS = {
@@ -110,7 +108,7 @@ class ApiKeyAdmin(MembersAdmin):
             request,
             queryset,
             "revoked",
-            lambda key: services.revoke_api_key(key.pk, **_by(request)),
+            lambda key: services.revoke_api_key(key.pk, **pressed(request)),
         )
 
     def add_view(
@@ -127,8 +125,8 @@ class ApiKeyAdmin(MembersAdmin):
 def _new_key(request: HttpRequest, page: ApiKeyAdmin) -> HttpResponse:
     if not page.has_add_permission(request):
         raise PermissionDenied
-    actor = _by(request)["actor"]
-    form = NewKeyForm(actor.user, request.POST or None)
+    by = pressed(request)
+    form = NewKeyForm(by["actor"].user, request.POST or None)
     context = {
         **page.admin_site.each_context(request),
         "opts": page.opts,
@@ -137,14 +135,9 @@ def _new_key(request: HttpRequest, page: ApiKeyAdmin) -> HttpResponse:
     }
     if request.method == "POST" and form.is_valid():
         try:
-            key, secret = services.create_api_key(**form.cleaned_data, **_by(request))
+            key, secret = services.create_api_key(**form.cleaned_data, **by)
         except RevFirstError as error:
             form.add_error(None, str(error))
         else:
             context |= {"key": key, "secret": secret, "title": "Your new API key"}
     return TemplateResponse(request, "admin/workspaces/apikey/new.html", context)
-
-
-def _by(request: HttpRequest) -> dict[str, Any]:
-    """Who acts, and when."""
-    return {"actor": Actor.operator(request.user, door="admin"), "now": timezone.now()}  # type: ignore[arg-type]

@@ -6,8 +6,10 @@ from typing import Any
 
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
+from django.utils import timezone
 
 from revfirst.admin import ReadOnlyAdmin
+from workspaces.actors import Actor
 from workspaces.models import Membership
 
 
@@ -50,6 +52,16 @@ class MembersAdmin(ReadOnlyAdmin):
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Whether to offer decisions; the service asks again, per row."""
         return request.user.is_active and not _roles(request).isdisjoint(Membership.OPERATORS)
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The person at the admin's door."""
+    return Actor.operator(request.user, door="admin")  # type: ignore[arg-type]
+
+
+def pressed(request: HttpRequest) -> dict[str, Any]:
+    """What every service is told of a button: who pressed it, and when."""
+    return {"actor": actor_of(request), "now": timezone.now()}
 
 
 def _roles(request: HttpRequest) -> frozenset[str]:

@@ -155,10 +155,11 @@ def _was_on() -> str:
     """Who turned it on before, if it is: what a second press is told."""
     switch = services.kill_switch()
     if switch is None:
-        return "The kill switch was ON already: nothing can begin any more."
+        return "Nothing can begin any more. The kill switch was ON already."
     return (
+        "Nothing can begin any more. "
         f"The kill switch was ON already, since {when(switch.changed_at, timezone.now())}, "
-        f"by {person(switch.changed_by)}: {switch.reason} Nothing can begin any more."
+        f"by {person(switch.changed_by)}: {switch.reason}"
     )
 
 

@@ -10,12 +10,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 
 from revfirst.admin import ReasonForm, act_on_each, badge, told
 from revfirst.errors import RevFirstError
 from workspaces import reasons, services
-from workspaces.actors import Actor
-from workspaces.members_admin import MembersAdmin
+from workspaces.members_admin import MembersAdmin, pressed
 from workspaces.models import Workspace
 from workspaces.policy_form import PolicyForm
 from workspaces.switch_pages import stops_of_everybody, workspace_page, workspace_state
@@ -35,8 +35,15 @@ class WorkspaceAdmin(MembersAdmin):
 
     @admin.display(description="publishing")
     def publishing(self, workspace: Workspace) -> str:
-        """Whether it may publish, by colour and word."""
-        return badge(workspace_state(workspace))
+        """Whether it may publish, by colour and word; and the stops that this page shows: who lets go
+        names them."""
+        stops = {"paused": workspace.paused_at, "contained": workspace.contained_at}
+        seen = format_html_join(
+            "",
+            '<input type="hidden" name="{}-{}" value="{}">',
+            ((what, workspace.pk, at.isoformat() if at else "") for what, at in stops.items()),
+        )
+        return format_html("{}{}", badge(workspace_state(workspace)), seen)
 
     @admin.display(description="why")
     def why(self, workspace: Workspace) -> str:
@@ -58,7 +65,7 @@ class WorkspaceAdmin(MembersAdmin):
     def pause(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
         """Stop all of the selected workspaces, then return when nothing can begin any more."""
         pause = partial(
-            services.pause_workspace, wait=False, reason=_reason(request), **_by(request)
+            services.pause_workspace, wait=False, reason=_reason(request), **pressed(request)
         )
         try:
             act_on_each(request, queryset, "paused", pause)
@@ -68,13 +75,23 @@ class WorkspaceAdmin(MembersAdmin):
     @admin.action(description="Resume publishing", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
         """Let the selected workspaces publish again."""
-        resume = partial(services.resume_workspace, **_by(request))
+        by = pressed(request)
+
+        def resume(workspace: Workspace) -> None:
+            seen = request.POST.get(f"paused-{workspace.pk}")
+            services.resume_workspace(workspace, seen=seen, **by)
+
         act_on_each(request, queryset, "resumed", resume)
 
     @admin.action(description="Lift containment (reason needed)", permissions=["operate"])
     def lift_containment(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
         """Let contained workspaces publish again."""
-        lift = partial(services.lift_containment, reason=_reason(request), **_by(request))
+        by, reason = pressed(request), _reason(request)
+
+        def lift(workspace: Workspace) -> None:
+            seen = request.POST.get(f"contained-{workspace.pk}")
+            services.lift_containment(workspace, reason=reason, seen=seen, **by)
+
         act_on_each(request, queryset, "lifted", lift)
 
     # --- the page and its buttons ---------------------------------------------------------------
@@ -115,7 +132,7 @@ class WorkspaceAdmin(MembersAdmin):
         """Stop the workspace, and answer when nothing of it can begin any more."""
         workspace = self.get_object(request, str(workspace_id))
         pause = partial(
-            services.pause_workspace, workspace, reason=_reason(request), **_by(request)
+            services.pause_workspace, workspace, reason=_reason(request), **pressed(request)
         )
         done = f"Paused: nothing of {workspace} can begin any more."
         if told(request, pause, done, "It was paused before."):
@@ -126,7 +143,7 @@ class WorkspaceAdmin(MembersAdmin):
         """Let the workspace publish again."""
         workspace = self.get_object(request, str(workspace_id))
         seen = request.POST.get("seen")
-        resume = partial(services.resume_workspace, workspace, seen=seen, **_by(request))
+        resume = partial(services.resume_workspace, workspace, seen=seen, **pressed(request))
         told(request, resume, "It may publish again.", "It was not paused.")
         return self._back(workspace)
 
@@ -158,7 +175,7 @@ class WorkspaceAdmin(MembersAdmin):
                 seen=seen,
             )
         lift = partial(
-            services.lift_containment, workspace, reason=reason, seen=seen, **_by(request)
+            services.lift_containment, workspace, reason=reason, seen=seen, **pressed(request)
         )
         told(request, lift, "The containment is lifted.", "It was not contained.")
         return self._back(workspace)
@@ -169,7 +186,7 @@ class WorkspaceAdmin(MembersAdmin):
         form = PolicyForm(workspace, request.POST)
         if form.is_valid():
             change = partial(
-                services.change_policy, workspace, changes=form.changes(), **_by(request)
+                services.change_policy, workspace, changes=form.changes(), **pressed(request)
             )
             if told(request, change, "The policy is changed.", "Nothing was changed."):
                 return self._back(workspace)
@@ -188,11 +205,6 @@ class WorkspaceAdmin(MembersAdmin):
         """The page as it is now, with what the person typed: a refusal loses nothing."""
         request.method = "GET"
         return self.change_view(request, str(workspace.pk), extra_context=typed)
-
-
-def _by(request: HttpRequest) -> dict[str, Any]:
-    """Who acts, and when."""
-    return {"actor": Actor.operator(request.user, door="admin"), "now": timezone.now()}  # type: ignore[arg-type]
 
 
 def _reason(request: HttpRequest) -> str:

@@ -287,7 +287,7 @@ class SourcePost(models.Model):
 
 
 class RateWindow(models.Model):
-    """What X's rate headers said last about one account and endpoint (docs/X-API.md, Limits)."""
+    """What X's rate headers said last about one account and endpoint (docs/X-API.md, Limits and prices)."""
 
     account = models.ForeignKey(XAccount, models.CASCADE, related_name="rate_windows")
     endpoint = models.CharField(max_length=60)  # "POST /2/tweets", as X's documentation writes it

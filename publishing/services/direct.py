@@ -147,8 +147,9 @@ def _claim(
 ) -> PublishAttempt | QueueItem:
     """As the claim of an approved item, for an item that is made here.
 
-    Raises Blocked, KeyReused, or NotAllowed for who has lost the role meanwhile. The key is asked again behind the workspace's lock: whoever had it in the meantime made an item,
-    which is returned, and which the gates would take for a reason to block this one.
+    The key is asked again behind the workspace's lock: whoever had it in the meantime made an item,
+    which is returned, and which the gates would take for a reason to block this one. Raises Blocked,
+    KeyReused, or NotAllowed for who has lost the role meanwhile.
     """
     with transaction.atomic(durable=True):
         number = next_number(workspace)  # locks the workspace

@@ -2,7 +2,7 @@
 
 A statement sees what was committed before it began: read after the locks, it sees every reservation
 of whoever held them before. It is written in SQL because it is asked before every publication:
-building it anew each time cost a third of the whole (docs/adr/0010-an-attempt-is-the-reservation.md).
+composing it anew each time costs more than the answer (docs/adr/0012-what-is-asked-each-time-is-built-once.md).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from workspaces.models import Workspace
 from workspaces.policy import Policy
 from x_integration.models import SourcePost, XAccount
 
-DUPLICATE_WINDOW = DAY  # X refuses the same words for so long (docs/X-API.md, Rules of 2026)
+DUPLICATE_WINDOW = DAY  # X refuses the same words for so long (docs/X-API.md, Limits and prices)
 
 
 @dataclass(frozen=True)

@@ -49,5 +49,6 @@ def _why_not(name: str, item_id: int, seen: int | None) -> RevFirstError:
         return ItemNotFound()
     if seen is not None and item.version != seen:
         return WrongState(f"{item} was edited: you saw version {seen}, it is {item.version} now.")
-    when = f"{item.moved_at:%Y-%m-%d %H:%M} UTC"
-    return WrongState(f"{item} cannot {name.replace('_', ' ')}: {item.state} since {when}.")
+    state, verb = (word.replace("_", " ") for word in (item.state, name))
+    since = f"{item.moved_at:%Y-%m-%d %H:%M} UTC"
+    return WrongState(f"{item} has been {state} since {since}: there is nothing to {verb}.")

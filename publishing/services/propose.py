@@ -20,6 +20,7 @@ from x_integration.models import SourcePost
 
 _RECENT_TEXTS = 50
 _AT_ONCE = 100
+_LONGEST = 1000  # letters; what is longer is not even counted as X counts
 RELEVANT_FOR = timedelta(days=7)
 
 
@@ -84,9 +85,10 @@ def check_content(text: str) -> None:
     """Raise BadContent, saying why, when X would not take the text."""
     if not text.strip():
         raise BadContent("There is no text.")
-    if len(text) > 1000 or (length := weighted_length(text)) > LIMIT:
-        count = "far too many" if len(text) > 1000 else str(length)
-        raise BadContent(f"The text is too long: {count} of {LIMIT} characters as X counts.")
+    if len(text) > _LONGEST:
+        raise BadContent(f"The text is far too long: X takes {LIMIT} characters.")
+    if (length := weighted_length(text)) > LIMIT:
+        raise BadContent(f"The text is too long: {length} of {LIMIT} characters as X counts.")
     if any(ord(c) < 32 and c not in "\n\t" for c in text) or not _is_text(text):
         raise BadContent("The text holds characters that cannot be published.")
 

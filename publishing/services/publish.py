@@ -178,11 +178,10 @@ def _call(
             begin_before=begin_before,
         )
     except XNotSent as error:
-        counts = error.counts and not isinstance(error, XUnauthorized)
         return "release", {
             **_said(error),
             "retry_at": error.retry_at,
-            "counts": counts,
+            "counts": error.counts,
             "because": error,
         }
     except XRejected as error:

@@ -93,7 +93,10 @@ def _asked(log: Path, act: Callable[[], object]) -> Act:
         said = whole.read().decode(errors="replace")
     ours = str(connection.connection.info.backend_pid)
     lines = [found["words"] for found in _LINE.finditer(said) if found["pid"] == ours]
-    return Act.of([words for words in lines if words != _END])
+    asked = Act.of([words for words in lines if words != _END])
+    if not (asked.statements and asked.commits):
+        raise RuntimeError("The server's log does not say what it was asked.")
+    return asked
 
 
 @contextmanager

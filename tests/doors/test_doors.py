@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.doors import controls_pages, controls_work, routes
+from tests.doors import books, controls_pages, controls_work, routes
 from tests.doors.table import CONTROLS, check_every_door_is_known
+from tests.tables import our_tables
 
 pytestmark = pytest.mark.django_db
 
@@ -16,6 +17,11 @@ def test_no_door_is_proved_in_two_places():
     both = [controls_pages.CONTROLS, controls_work.CONTROLS]
     assert not set(both[0]) & set(both[1])
     assert sum(not isinstance(entry, str) for entry in CONTROLS.values()) == sum(map(len, both))
+
+
+def test_no_table_is_forgotten_when_the_sweep_asks_whether_something_changed():
+    tables = {table.strip('"') for table in our_tables()}
+    assert tables == {*books.TOLD_BY, *books.APART}
 
 
 def test_the_doors_are_found_by_looking():

@@ -20,6 +20,7 @@ from publishing.states import State
 from revfirst import urls
 from tests.doors.routes import Route
 from tests.doors.table import check_every_door_is_known
+from tests.doors.witness import witness
 from workspaces.actors import Actor
 from workspaces.models import User
 from x_integration.client import XClient
@@ -95,6 +96,21 @@ def test_a_url_that_moves_an_item_is_not_one_that_only_reads(sweep, planted, mon
     monkeypatch.setitem(sys.modules["tests.doors.table"].CONTROLS, "url planted", "only reads")
     with pytest.raises(AssertionError, match="#1 became approved"):
         sweep.walk(planted(move))
+
+
+@pytest.mark.django_db
+def test_a_control_is_known_by_the_doors_that_it_goes_through(client, monkeypatch):
+    used = witness(monkeypatch)
+    client.get("/health/live")
+    client.post("/admin/publishing/queueitem/7/change/", {"decision": "approve"})
+    client.post("/admin/publishing/queueitem/", {"action": "approve"})
+    assert used == {
+        "url health/live",
+        "url admin/publishing/queueitem/<path:object_id>/change/",
+        "decision approve",
+        "url admin/publishing/queueitem/",
+        "action publishing.QueueItem.approve",
+    }
 
 
 @pytest.fixture

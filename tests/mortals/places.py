@@ -10,7 +10,6 @@ RECORD = "workspaces.audit:record"
 CREATE_POST = "x_integration.client:XClient.create_post"
 RENEW = "x_integration.services.tokens:token_after_unauthorized"
 HOLD = "workspaces.services.switches:place_hold"
-ANYTHING = ""
 ITEM = r'UPDATE "publishing_queueitem"'
 ATTEMPT = r'UPDATE "publishing_publishattempt"'
 NEW_ATTEMPT = r'INSERT INTO "publishing_publishattempt"'

@@ -20,6 +20,7 @@ from publishing.services import (
     looks,
     propose_item,
     propose_replies,
+    retry_item,
     settle,
     sweeping,
 )
@@ -51,6 +52,21 @@ def test_what_was_edited_since_the_sweep_listed_it_does_not_expire(x, approve_ag
     item.refresh_from_db()
     assert item.state == (State.APPROVED if approve_again else State.PENDING)
     assert Approval.objects.filter(voided_at=None).exists() is approve_again
+
+
+def test_what_was_expired_and_approved_anew_since_the_sweep_listed_it_does_not_expire(x):
+    """Another sweep was first, and the version is the same."""
+    item = x.approved(x.connected())
+    QueueItem.objects.update(relevant_until=None)
+    late = timezone.now() + timedelta(hours=25)
+    (listed,) = sweeping._overdue(late)
+    who = operator(item.workspace)
+    assert sweeping._expire(item, actor=WORKER, now=late)
+    retry_item(item.pk, version=1, actor=who, now=late)
+    approve_item(item.pk, version=1, actor=who, now=late)
+    assert not sweeping._expire(listed, actor=WORKER, now=late)
+    item.refresh_from_db()
+    assert item.state == State.APPROVED
 
 
 @pytest.mark.django_db(transaction=True)

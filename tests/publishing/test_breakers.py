@@ -1,14 +1,18 @@
 """What stops publishing by itself: so many failures of a workspace, trouble with X that is everybody's, silence."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from publishing.models import CircuitBreaker, PublishAttempt, QueueItem
-from publishing.services import claim_item, hand_off_item
+from publishing.services import claim, claim_item, hand_off_item
 from publishing.services.breaker import SHUT_FOR
 from publishing.states import State
+from tests.locks import held, wait_for_waiting
 from tests.worlds import WORKER, World, attempts, operator, problem
 from workspaces.actors import Actor
 from workspaces.models import Alarm, AuditEvent, SystemHold, Workspace
@@ -244,6 +248,27 @@ def test_an_x_that_answers_more_than_it_is_silent_is_not_silent(x):
     assert not CircuitBreaker.objects.exclude(opened_at=None).exists()
 
 
+def test_silence_of_a_while_ago_is_over(x):
+    for n in range(3):
+        x.fault("status", status=503)
+        x.publish(x.approved(x.connected(f"cafe{n}")))
+        PublishAttempt.objects.update(started_at=timezone.now() - timedelta(minutes=2))
+    assert not CircuitBreaker.objects.exclude(opened_at=None).exists()
+
+
+def test_a_post_that_was_found_on_the_timeline_was_no_answer(x):
+    """X has posted, and said nothing: it is as silent as before."""
+    teams = [x.connected(f"cafe{n}") for n in range(3)]
+    for team in teams:
+        fans = Fans(x, team)
+        x.fault("lost_answer")
+        x.publish(x.approved(team))
+        CircuitBreaker.objects.all().delete()
+        x.sweep(after=timedelta(seconds=20))
+        fans.publish(SILENT)
+    assert CircuitBreaker.objects.get().opened_at
+
+
 def test_refusals_are_answers(x):
     for n in range(4):
         x.fault(**REFUSED)
@@ -269,6 +294,37 @@ def test_while_the_one_try_is_under_way_no_second_one_goes(x, opened):
     assert (second.state, second.blocked_reason) == (State.APPROVED, "circuit_breaker")
     assert first.on_trial
     assert attempts(second) == []
+
+
+def is_claimed(item: QueueItem) -> bool:
+    """In a thread: whether the item could be claimed."""
+    with closing(connection):
+        return claim_item(item.pk, actor=WORKER, now=timezone.now()) is not None
+
+
+def test_of_two_that_come_at_one_moment_one_is_the_try(x, opened, monkeypatch):
+    """Both have asked the gates before one of them takes it."""
+    monkeypatch.setattr(claim, "_LOCK_SECONDS", 10)
+    fifth = x.approved(x.connected("cafe4"))
+    wait_out_the_breaker()
+    with ThreadPoolExecutor(2) as pool:
+        with held(CircuitBreaker.objects.get()):
+            going = [pool.submit(is_claimed, item) for item in (opened[3], fifth)]
+            wait_for_waiting(2)
+        assert sorted(each.result(timeout=20) for each in going) == [False, True]
+    assert PublishAttempt.objects.filter(on_trial=True).count() == 1
+
+
+def test_a_try_that_came_too_late_for_its_call_leaves_it_to_the_next_one(x, opened, monkeypatch):
+    wait_out_the_breaker()
+    with monkeypatch.context() as patch:
+        patch.setattr("publishing.services.publish.SEND_WINDOW_SECONDS", -1)
+        assert x.publish(opened[3]).last_error == "claim_ran_out"
+    now = timezone.now()
+    assert CircuitBreaker.objects.filter(opened_at__isnull=False, shut_until__lte=now).exists()
+    QueueItem.objects.update(not_before=None)
+    assert x.publish(opened[3]).state == State.PUBLISHED
+    assert CircuitBreaker.objects.get().opened_at is None
 
 
 def test_a_try_that_finds_x_silent_still_shuts_it_again(x, opened):

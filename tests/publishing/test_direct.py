@@ -10,8 +10,9 @@ from django.db import connection
 from django.utils import timezone
 
 from publishing.errors import Blocked, KeyReused
-from publishing.models import DirectRequest, PublishAttempt, QueueItem
+from publishing.models import CircuitBreaker, DirectRequest, PublishAttempt, QueueItem
 from publishing.services import compare_counters, opt_out_author, publish_directly
+from publishing.services.publish import call_and_settle
 from publishing.states import State
 from tests.api import signed_in
 from tests.locks import held, wait_for_waiting
@@ -105,6 +106,20 @@ def test_a_key_with_another_body_is_422(x, cafe):
     answer = ask(cafe, "Something else", key="k")
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
     assert len(x.machine_posts()) == 1
+
+
+def test_a_key_stands_for_the_post_that_it_answers_too(x, cafe):
+    ask(cafe, key="k")
+    answer = ask(cafe, key="k", to=x.mention(cafe)["id"])
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+    assert len(x.machine_posts()) == 1
+
+
+def test_a_key_of_another_workspace_is_another_key(x, cafe):
+    assert ask(cafe, key="k").status_code == 201
+    answer = ask(x.connected("bar"), key="k")
+    assert (answer.status_code, answer.json()["number"]) == (201, 1)
+    assert len(x.machine_posts()) == 2
 
 
 def test_a_key_stays_with_what_was_in_doubt(x, cafe):
@@ -233,6 +248,44 @@ def test_that_there_is_no_token_to_look_up_the_target_ranks_there_too(x, cafe):
     assert (answer.status_code, answer.json()["code"]) == (409, "account_not_ready")
     assert counted("publish_blocked_total", "reason=account_not_ready") == 1
     assert x.calls("GET", "/2/tweets") == []
+
+
+def test_a_pause_after_the_workspace_was_read_stops_it(x, cafe):
+    _pause(cafe)
+    assert cafe.paused_at is None
+    with pytest.raises(Blocked, match="workspace paused"):
+        publish_directly(
+            cafe,
+            text=TEXT,
+            in_reply_to=None,
+            actor=operator(cafe, door="api"),
+            x=XClient(),
+            clock=timezone.now,
+        )
+    assert x.machine_posts() == []
+
+
+def test_while_it_is_the_one_try_of_the_breaker_nobody_else_goes(x, cafe, monkeypatch):
+    long_ago = timezone.now() - timedelta(minutes=10)
+    CircuitBreaker.objects.create(opened_at=long_ago, shut_until=long_ago)
+    shut = []
+
+    def look(*given, **more):
+        shut.append(CircuitBreaker.objects.filter(shut_until__gt=timezone.now()).exists())
+        return call_and_settle(*given, **more)
+
+    monkeypatch.setattr("publishing.services.direct.call_and_settle", look)
+    assert ask(cafe).status_code == 201
+    assert shut == [True]
+    assert CircuitBreaker.objects.get().opened_at is None
+
+
+def test_a_401_marks_the_token_and_is_not_tried_again(x, cafe):
+    x.fault(**problem(401))
+    answer = ask(cafe)
+    assert (answer.status_code, answer.json()["code"]) == (502, "x_unauthorized")
+    assert XAccount.objects.get().access_token_rejected_at
+    assert len(x.calls("POST", "/2/tweets")) == 1
 
 
 def test_who_loses_the_role_before_the_claim_publishes_nothing(x, cafe):

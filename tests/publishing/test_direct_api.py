@@ -30,10 +30,6 @@ POST, REPLY = "/publishing/post", "/publishing/reply"
 KEY = "an-internal-key-of-this-test"
 
 
-class Called(Exception):
-    """The request came as far as the service, with this."""
-
-
 @pytest.fixture
 def cafe():
     """A workspace."""

@@ -22,13 +22,13 @@ from publishing.services import (
     settle_attempt,
     take_back_item,
 )
-from publishing.services.looks import LATE_LOOKS
 from publishing.states import Outcome, State
 from tests.worlds import WORKER, attempts, operator
 from workspaces.models import Alarm, AuditEvent, Counter
 from x_integration.client import XClient
 
 SOON = timedelta(seconds=20)
+LATE_LOOKS_HOURS = (1, 6, 24, 72)  # each after the one before
 
 
 @pytest.fixture
@@ -127,6 +127,13 @@ def test_a_doubt_is_not_decided_before_the_last_look(doubt, service, looks):
     assert (doubt.state, attempts(doubt)) == (State.UNCONFIRMED, ["unknown"])
 
 
+def test_a_doubt_that_nobody_could_look_for_is_not_given_up_before_a_day_is_over(doubt):
+    seen_in_vain(doubt, hours=22.9)
+    PublishAttempt.objects.update(looks=0)
+    with pytest.raises(StillLooking):
+        decide(give_up_item, doubt, reason="X is away")
+
+
 def test_a_doubt_that_nobody_could_look_for_a_day_long_is_given_up_and_never_resent(doubt):
     seen_in_vain(doubt, hours=24)
     PublishAttempt.objects.update(looks=0)
@@ -165,13 +172,13 @@ def test_whatever_is_abandoned_is_looked_for_late_by_one_plan(x, doubt, how):
     PublishAttempt.objects.exclude(pk=attempt.pk).update(next_look_at=None)
     PublishAttempt.objects.update(started_at=timezone.now() - timedelta(hours=1))
     then = timezone.now()
-    for wait in LATE_LOOKS:
+    for hours in LATE_LOOKS_HOURS:
         attempt.refresh_from_db()
-        assert abs(attempt.next_look_at - then - wait) < timedelta(minutes=1)
+        assert abs(attempt.next_look_at - then - timedelta(hours=hours)) < timedelta(minutes=1)
         then = attempt.next_look_at
         x.sweep(after=then - timezone.now())
     attempt.refresh_from_db()
-    assert (attempt.looks, attempt.next_look_at) == (3 + len(LATE_LOOKS), None)
+    assert (attempt.looks, attempt.next_look_at) == (3 + len(LATE_LOOKS_HOURS), None)
 
 
 # --- Who made it ----------------------------------------------------------------------------------

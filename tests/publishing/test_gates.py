@@ -2,21 +2,23 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from django.utils import timezone
 
-from publishing.models import Approval, CircuitBreaker, QueueItem
+from publishing.models import Approval, CircuitBreaker, OptOut, PublishAttempt, QueueItem
 from publishing.services import (
     approve_item,
     claim_item,
     opt_out_author,
     propose_item,
+    publish_batch,
     retry_item,
 )
 from publishing.services.gates import GATES
 from publishing.states import State
-from tests.factories import QueueItemFactory
+from tests.factories import QueueItemFactory, WorkspaceFactory, XAccountFactory
 from tests.worlds import WORKER, attempts, operator
 from workspaces.actors import Actor
 from workspaces.models import AuditEvent, Counter, Membership, User, Workspace
@@ -111,10 +113,11 @@ def _author(item):
     return item.source_post.author_id
 
 
-def _many_sent(number: int, *, ago: timedelta):
+def _many_sent(number: int, *, ago: timedelta, **columns):
     def spoil(item):
         for n in range(number):
-            _sent(ago=ago + timedelta(seconds=n), x_post_id=lambda _, n=n: str(1000 + n))(item)
+            columns["x_post_id"] = lambda _, n=n: str(1000 + n)
+            _sent(ago=ago + timedelta(seconds=n), **columns)(item)
             QueueItem.objects.filter(number=99).update(number=100 + n)
 
     return spoil
@@ -132,11 +135,30 @@ def _spent(usd: str, **budgets):
     return spoil
 
 
-def _rate_is_spent(item):
+def _rate_is_spent(item, *, account=None, endpoint=CREATE_POST, left=0):
     reset = timezone.now() + timedelta(minutes=9)
-    remember_rates(
-        item.workspace.x_account.pk, {CREATE_POST: Rate(100, 0, reset)}, now=timezone.now()
+    account = account or item.workspace.x_account
+    remember_rates(account.pk, {endpoint: Rate(100, left, reset)}, now=timezone.now())
+
+
+def _elsewhere(item):
+    """Everything that would hold it back, in another workspace."""
+    there = WorkspaceFactory()
+    about = {
+        "thread": _thread,
+        "author_id": _author,
+        "target": lambda _: item.source_post.x_post_id,
+    }
+    _many_sent(8, ago=timedelta(0), workspace=lambda _: there, **about)(item)
+    under_way = {"outcome": "in_flight", "x_post_id": "", "settled_at": None, "usd": Decimal(100)}
+    last = PublishAttempt.objects.filter(workspace=there).latest("pk")
+    PublishAttempt.objects.filter(pk=last.pk).update(**under_way)
+    OptOut.objects.create(
+        workspace=there, author_id=_author(item), since=timezone.now(), noted_by="command"
     )
+    record_spend(there, "post", Decimal(100), now=timezone.now())
+    Workspace.objects.update(daily_budget_usd=Decimal(1), monthly_budget_usd=Decimal(1))
+    _rate_is_spent(item, account=XAccountFactory(workspace=there))
 
 
 def _breaker_is_open(item):
@@ -173,6 +195,7 @@ CASES = {
         _set(Membership, role=Membership.Role.MEMBER),
         _set(User, is_active=False),
         lambda item: Membership.objects.all().delete(),
+        lambda item: Membership.objects.update(workspace=WorkspaceFactory()),
     ],
     "approval_expired": [
         _set(Approval, approved_at=NOW - timedelta(days=3), expires_at=NOW - timedelta(days=2))
@@ -215,9 +238,12 @@ OPEN = {
     "thread_cooldown of what was given up": _sent(
         ago=timedelta(0), thread=_thread, outcome=lambda _: "abandoned", x_post_id=lambda _: ""
     ),
+    "whatever is in another workspace": _elsewhere,
     "another thread": _sent(ago=timedelta(0), thread=lambda _: "1"),
     "author_cooldown": _sent(ago=timedelta(minutes=31), author_id=_author),
     "hourly_quota, seven": _many_sent(7, ago=timedelta(minutes=50)),
+    "hourly_quota, posts": _many_sent(8, ago=timedelta(minutes=50), kind=lambda _: "post"),
+    "daily_quota, posts": _many_sent(30, ago=timedelta(hours=23), kind=lambda _: "post"),
     "hourly_quota, an hour ago": _many_sent(8, ago=timedelta(minutes=61)),
     "daily_quota, a day ago": _many_sent(30, ago=timedelta(hours=25)),
     "what was given up does not count as a duplicate": _sent(
@@ -227,6 +253,8 @@ OPEN = {
         x_post_id=lambda _: "",
     ),
     "budget to the last cent": _spent("0.99", daily_budget_usd=Decimal(1)),
+    "x_rate_limit with a call left": partial(_rate_is_spent, left=1),
+    "x_rate_limit of something else": partial(_rate_is_spent, endpoint="GET /2/users/{id}/tweets"),
 }
 
 
@@ -284,6 +312,18 @@ def test_a_day_s_budget_opens_at_midnight_utc_and_a_month_s_on_the_first(x, item
         assert (item.blocked_reason, item.not_before) == ("budget", midnight)
 
 
+def test_a_month_s_budget_counts_since_the_first(x, item):
+    noon = datetime(2026, 12, 15, 12, tzinfo=UTC)
+    Approval.objects.update(expires_at=noon + timedelta(days=1))
+    QueueItem.objects.update(relevant_until=None)
+    XAccount.objects.update(expires_at=noon + timedelta(hours=1))
+    Workspace.objects.update(monthly_budget_usd=Decimal(1))
+    record_spend(item.workspace, "post", Decimal(1), now=noon.replace(day=1))
+    claim_item(item.pk, actor=WORKER, now=noon)
+    item.refresh_from_db()
+    assert item.blocked_reason == "budget"
+
+
 def test_the_limits_are_those_of_replies_not_of_posts_of_our_own(x, item):
     Workspace.objects.update(max_replies_per_hour=0)
     post = propose_item(
@@ -302,6 +342,55 @@ def test_the_same_words_are_a_duplicate_within_a_day(x, item):
     assert (post.state, post.blocked_reason) == (State.APPROVED, "duplicate")
     assert post.not_before
     assert post.not_before > timezone.now() + timedelta(hours=23)
+    QueueItem.objects.filter(pk=post.pk).update(not_before=None)
+    PublishAttempt.objects.update(started_at=timezone.now() - timedelta(hours=25))
+    assert claim_item(post.pk, actor=WORKER, now=timezone.now())
+
+
+def test_the_same_words_to_somebody_else_are_no_duplicate(x, item):
+    first = x.publish(item)
+    other = x.answering(item.workspace, by="rui", text=first.text)
+    assert claim_item(other.pk, actor=WORKER, now=timezone.now())
+
+
+def test_a_thread_of_our_own_has_no_author_to_be_pestered(x, item):
+    us = item.workspace.x_account.x_user_id
+    SourcePost.objects.update(author_id=us)
+    _sent(ago=timedelta(minutes=1), author_id=lambda _: us)(item)
+    assert x.publish(item).state == State.PUBLISHED
+
+
+def test_what_is_scheduled_goes_out_at_its_time_and_not_before(x):
+    cafe = x.connected()
+    who, now = operator(cafe), timezone.now()
+    at = now + timedelta(minutes=30)
+    post = propose_item(cafe, text="Open!", scheduled_for=at, actor=who, now=now)
+    approve_item(post.pk, version=1, actor=who, now=now)
+    post = x.publish(post)
+    assert (post.state, post.blocked_reason, attempts(post)) == (State.APPROVED, "", [])
+    publish_batch(actor=WORKER, clock=lambda: at - timedelta(seconds=1))
+    assert x.machine_posts() == []
+    publish_batch(actor=WORKER, clock=lambda: at)
+    assert len(x.machine_posts()) == 1
+
+
+def test_what_was_put_off_is_not_asked_before_its_time(x, item):
+    at = timezone.now() + timedelta(minutes=30)
+    QueueItem.objects.update(not_before=at)
+    assert attempts(x.publish(item)) == []
+    assert not QueueItem.objects.due(at - timedelta(seconds=1)).exists()
+    assert claim_item(item.pk, actor=WORKER, now=at)
+
+
+def test_what_may_have_been_sent_of_the_item_itself_is_a_duplicate(x, item):
+    """Its state was set by no service: the attempts are asked, by their item alone."""
+    x.fault("status", status=500)
+    x.publish(item)
+    PublishAttempt.objects.update(target="", thread="", author_id="", text_hash="")
+    QueueItem.objects.update(state=State.APPROVED)
+    Approval.objects.update(used_at=None)
+    assert x.publish(item).blocked_reason == "duplicate"
+    assert attempts(item) == ["unknown"]
 
 
 def test_nothing_spoiled_nothing_held_back(x, item):

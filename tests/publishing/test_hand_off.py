@@ -205,6 +205,16 @@ def test_what_a_person_posted_is_found_and_counted_apart(x, handed):
     assert Approval.objects.get().used_at
 
 
+def test_it_is_looked_for_from_five_minutes_to_three_days_after(x, handed):
+    begun, due = handed.attempts.get().started_at, []
+    while at := handed.attempts.get().next_look_at:
+        due.append((at - begun).total_seconds() / 60)
+        x.sweep(after=at - timezone.now() + timedelta(seconds=1))
+    assert due == [5, 15, 60, 240, 1440, 4320]
+    handed.refresh_from_db()
+    assert handed.state == State.HANDED_OFF
+
+
 def test_nobody_posted_it_and_it_comes_back_as_a_new_version(x, handed):
     assert take_back(handed).version == 2
     handed.refresh_from_db()

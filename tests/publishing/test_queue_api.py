@@ -14,6 +14,7 @@ from publishing.states import Outcome, State
 from tests.api import approve, make_key, member, send, signed_in, with_key
 from tests.api import queue_path as path
 from tests.factories import (
+    MembershipFactory,
     QueueItemFactory,
     SourcePostFactory,
     WorkspaceFactory,
@@ -327,3 +328,22 @@ def test_a_list_holds_the_own_workspaces_items_only(owner, cafe, item):
 def test_an_item_that_is_not_there_is_404(owner, cafe):
     for number in (1, 2**63, 2**64, 10**30):
         assert send(owner, "get", path(cafe, number))[:2] == (404, "item_not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "tail", "body"),
+    [
+        ("get", (), {}),
+        ("patch", (), {"version": 1, "text": "Mine now"}),
+        ("post", ("reject",), {"version": 1, "reason": "not here"}),
+    ],
+)
+def test_another_workspaces_item_is_missing_at_the_address_of_ones_own(cafe, method, tail, body):
+    """Also to somebody who operates both: a number is a workspace's own."""
+    theirs = QueueItemFactory(number=7, text=SOMEBODY_ELSES)
+    person = member(cafe)
+    MembershipFactory(workspace=theirs.workspace, user=person)
+    answer = send(signed_in(person), method, path(cafe, theirs.number, *tail), **body)
+    assert answer[:2] == (404, "item_not_found")
+    theirs.refresh_from_db()
+    assert (theirs.text, theirs.state) == (SOMEBODY_ELSES, "pending")

@@ -3,13 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
+from publishing.errors import NotOnOurTimeline
 from publishing.models import PublishAttempt, QueueItem
-from publishing.services import approve_item, settle_attempt
+from publishing.services import approve_item, confirm_found_item, settle_attempt
 from publishing.states import State
 from tests.worlds import WORKER, attempts, operator
 from workspaces.models import Counter
+from x_integration.client import XClient
 from x_integration.models import XAccount
 
 
@@ -34,6 +37,18 @@ def timeline(item: QueueItem) -> str:
     return f"/2/users/{item.workspace.x_account.x_user_id}/tweets"
 
 
+def say_which(item: QueueItem, post: str) -> None:
+    """The owner says which post it is."""
+    confirm_found_item(
+        item.pk,
+        version=item.version,
+        x_post_id=post,
+        x=XClient(),
+        actor=operator(item.workspace),
+        clock=timezone.now,
+    )
+
+
 def test_nobody_looks_before_fifteen_seconds(x, hidden):
     x.sweep(after=timedelta(seconds=10))
     assert x.calls("GET", timeline(hidden)) == []
@@ -49,6 +64,13 @@ def test_three_looks_and_then_a_person(x, doubt):
     assert (doubt.state, doubt.needs_person) == (State.UNCONFIRMED, True)
 
 
+def test_the_looks_are_due_after_fifteen_seconds_two_minutes_and_ten(x, doubt):
+    for due in (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10)):
+        assert PublishAttempt.objects.filter(next_look_at=F("started_at") + due).exists()
+        x.sweep(after=due + timedelta(seconds=5))
+    assert PublishAttempt.objects.get().next_look_at is None
+
+
 def test_a_look_that_failed_is_tried_again_and_counts_for_nothing(x, hidden):
     x.fault("status", method="GET", path=timeline(hidden), status=503)
     assert x.sweep(after=timedelta(seconds=20)).not_seen == 1
@@ -57,7 +79,9 @@ def test_a_look_that_failed_is_tried_again_and_counts_for_nothing(x, hidden):
 
 
 def test_a_day_without_a_look_is_flagged_for_a_person(x, hidden):
-    x.fault("status", method="GET", path=timeline(hidden), status=503)
+    x.fault("status", method="GET", path=timeline(hidden), status=503, times=2)
+    x.sweep(after=timedelta(hours=23))
+    assert not QueueItem.objects.get().needs_person
     x.sweep(after=timedelta(hours=25))
     hidden.refresh_from_db()
     assert (hidden.state, hidden.needs_person) == (State.UNCONFIRMED, True)
@@ -72,6 +96,24 @@ def test_a_found_post_counts_once_however_often_it_is_looked_for(x, hidden):
     assert Counter.objects.get(name="unconfirmed_total").labels == "settled=published"
 
 
+def test_what_is_found_after_all_waits_for_nobody_any_more(x, doubt):
+    for seconds in (20, 130, 610):
+        x.sweep(after=timedelta(seconds=seconds))
+    doubt.refresh_from_db()
+    assert doubt.needs_person
+    post = x.simulator.say("cafe", doubt.text, in_reply_to=doubt.source_post.x_post_id)["id"]
+    say_which(doubt, post)
+    doubt.refresh_from_db()
+    assert (doubt.state, doubt.needs_person) == (State.PUBLISHED, False)
+
+
+def test_a_post_that_answers_somebody_else_is_not_said_to_be_it(x, doubt):
+    other = x.mention(doubt.workspace, by="rui")
+    post = x.simulator.say("cafe", doubt.text, in_reply_to=other["id"])["id"]
+    with pytest.raises(NotOnOurTimeline):
+        say_which(doubt, post)
+
+
 def test_the_same_text_under_another_post_is_not_it(x, doubt):
     other = x.mention(doubt.workspace, by="rui")
     x.simulator.say("cafe", doubt.text, in_reply_to=other["id"])
@@ -84,9 +126,18 @@ def test_another_text_under_the_same_post_is_not_it(x, doubt):
 
 
 def test_a_post_from_before_the_first_try_is_not_it(x, doubt):
-    before = (timezone.now() - timedelta(hours=1)).isoformat()
+    before = (timezone.now() - timedelta(minutes=2)).isoformat()
     x.simulator.say("cafe", doubt.text, in_reply_to=doubt.source_post.x_post_id, created_at=before)
     assert x.sweep(after=timedelta(seconds=20)).not_found == 1
+
+
+def test_of_two_that_say_the_same_the_older_one_is_it(x, hidden):
+    target = hidden.source_post.x_post_id
+    (ours,) = x.machine_posts()
+    x.simulator.say("cafe", hidden.text, in_reply_to=target, source="web")
+    x.sweep(after=timedelta(seconds=20))
+    hidden.refresh_from_db()
+    assert (hidden.state, hidden.x_post_id) == (State.PUBLISHED, ours["id"])
 
 
 def test_a_post_that_belongs_to_another_item_is_not_it(x, doubt):
@@ -137,6 +188,18 @@ def test_an_approval_that_ran_out_expires_the_item(x):
     assert x.sweep(after=timedelta(hours=25)).expired == 1
     item.refresh_from_db()
     assert item.state == State.EXPIRED
+
+
+@pytest.mark.parametrize("state", ["pending", "approved"])
+def test_what_is_too_late_to_be_said_expires_and_its_approval_is_void(x, state):
+    cafe = x.connected()
+    item = x.pending(cafe) if state == "pending" else x.approved(cafe)
+    QueueItem.objects.update(relevant_until=timezone.now() + timedelta(minutes=5))
+    assert x.sweep(after=timedelta(minutes=4)).expired == 0
+    assert x.sweep(after=timedelta(minutes=6)).expired == 1
+    item.refresh_from_db()
+    assert item.state == State.EXPIRED
+    assert not item.approvals.filter(voided_at=None).exists()
 
 
 def test_one_item_that_cannot_be_settled_does_not_keep_the_others_waiting(x, hidden):

@@ -13,6 +13,7 @@ from django.utils import timezone
 from publishing.models import CircuitBreaker, PublishAttempt, QueueItem
 from publishing.services import (
     breaker,
+    claim,
     claim_item,
     compare_counters,
     publish,
@@ -110,6 +111,17 @@ def test_the_item_is_locked_before_the_attempt(item, pool):
         wait_for_waiting(1)
         assert is_locked(item)
     assert outcome(settling) == "ok"
+
+
+def test_a_claim_locks_workspace_and_account_before_the_item(item, pool, monkeypatch):
+    """So claims of one workspace follow one another, and a pause comes before or after all of one."""
+    monkeypatch.setattr(claim, "_LOCK_SECONDS", 10)
+    with held(item):
+        claiming = pool.run(claim_item, item.pk, actor=WORKER, now=timezone.now())
+        wait_for_waiting(1)
+        assert is_locked(item.workspace)
+        assert is_locked(item.workspace.x_account)
+    assert outcome(claiming) == "ok"
 
 
 def test_a_failure_locks_the_workspace_before_the_item(item, pool):

@@ -1,5 +1,6 @@
 """Who lets go decides about what they saw: a stop that comes meanwhile stands."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -19,6 +20,7 @@ from workspaces.models import AuditEvent, SystemSwitch, Workspace
 pytestmark = pytest.mark.django_db(transaction=True)
 HOST = Actor.command()
 SWITCH = "/admin/workspaces/systemswitch/"
+LIST = "/admin/workspaces/workspace/"
 
 
 def browser() -> Client:
@@ -95,6 +97,31 @@ def test_a_page_that_is_older_than_the_pause_resumes_nothing():
     press(client, f"{path}resume/", seen=later.isoformat())
     workspace.refresh_from_db()
     assert workspace.paused_at is None
+
+
+@pytest.mark.parametrize(
+    ("action", "stop"),
+    [
+        ("resume", services.pause_workspace),
+        ("lift_containment", services.contain_workspace),
+    ],
+)
+@pytest.mark.parametrize("stood", [True, False], ids=["another one stood", "none stood"])
+def test_a_list_that_is_older_than_the_stop_lets_go_of_nothing(action, stop, stood, monkeypatch):
+    monkeypatch.setattr("workspaces.services.switches.wait_out", lambda seconds: None)
+    client, now = browser(), timezone.now()
+    workspace = Workspace.objects.get()
+    if stood:
+        stop(workspace, reason="a drill", actor=HOST, now=now)
+    page = client.get(LIST).content.decode()
+    seen = dict(re.findall(r'type="hidden" name="(\w+-[0-9a-f-]{36})" value="([^"]*)"', page))
+    services.resume_workspace(workspace, actor=HOST, now=now)
+    services.lift_containment(workspace, actor=HOST, now=now)
+    stop(workspace, reason="a fire", actor=HOST, now=now + timedelta(minutes=1))
+    form = {"action": action, "_selected_action": str(workspace.pk), "reason": "over"}
+    assert "somebody stopped it, or let go of it, meanwhile" in press(client, LIST, **form, **seen)
+    workspace.refresh_from_db()
+    assert workspace.paused_at or workspace.contained_at
 
 
 @pytest.mark.parametrize("let_go", [services.resume_workspace, services.lift_containment])

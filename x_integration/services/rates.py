@@ -7,7 +7,7 @@ from x_integration.answers import Rate
 from x_integration.models import RateWindow
 
 LONGEST_WINDOW = timedelta(days=1)
-"""X counts by quarters of an hour, and some calls by the day (docs/X-API.md, Limits)."""
+"""X counts by quarters of an hour, and some calls by the day (docs/X-API.md, Limits and prices)."""
 _SEEN = ["limit", "remaining", "reset_at", "seen_at"]
 
 

@@ -8,7 +8,7 @@ from django.db import connection
 from workspaces.models import Workspace
 
 POST_READ, POST_READ_USD = "post_read", Decimal("0.005")
-"""Of one post by its id, as of 22 August 2026 (docs/X-API.md, Prices)."""
+"""Of one post by its id, as of 22 August 2026 (docs/X-API.md, Limits and prices)."""
 _ADD = """INSERT INTO x_integration_spend AS spend (workspace_id, day, kind, calls, usd)
     VALUES (%s, %s, %s, 1, %s)
     ON CONFLICT (workspace_id, day, kind)
