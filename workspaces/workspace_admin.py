@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from revfirst.admin import ReasonForm, act_on_each, badge, told
 from revfirst.errors import RevFirstError
@@ -35,8 +37,16 @@ class WorkspaceAdmin(MembersAdmin):
 
     @admin.display(description="publishing")
     def publishing(self, workspace: Workspace) -> str:
-        """Whether it may publish, by colour and word."""
-        return badge(workspace_state(workspace))
+        """Whether it may publish, by colour and word; and which stops this page shows."""
+        return format_html(
+            '{}<input type="hidden" name="paused-{}" value="{}">'
+            '<input type="hidden" name="contained-{}" value="{}">',
+            badge(workspace_state(workspace)),
+            workspace.pk,
+            _instant(workspace.paused_at),
+            workspace.pk,
+            _instant(workspace.contained_at),
+        )
 
     @admin.display(description="why")
     def why(self, workspace: Workspace) -> str:
@@ -67,14 +77,22 @@ class WorkspaceAdmin(MembersAdmin):
 
     @admin.action(description="Resume publishing", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
-        """Let the selected workspaces publish again."""
-        resume = partial(services.resume_workspace, **_by(request))
+        """End the pause of each selected workspace, as this page showed it."""
+
+        def resume(workspace: Workspace) -> None:
+            seen = request.POST.get(f"paused-{workspace.pk}")
+            services.resume_workspace(workspace, seen=seen, **_by(request))
+
         act_on_each(request, queryset, "resumed", resume)
 
     @admin.action(description="Lift containment (reason needed)", permissions=["operate"])
     def lift_containment(self, request: HttpRequest, queryset: QuerySet[Workspace]) -> None:
-        """Let contained workspaces publish again."""
-        lift = partial(services.lift_containment, reason=_reason(request), **_by(request))
+        """Lift the containment of each selected workspace, as this page showed it."""
+
+        def lift(workspace: Workspace) -> None:
+            seen, reason = request.POST.get(f"contained-{workspace.pk}"), _reason(request)
+            services.lift_containment(workspace, seen=seen, reason=reason, **_by(request))
+
         act_on_each(request, queryset, "lifted", lift)
 
     # --- the page and its buttons ---------------------------------------------------------------
@@ -193,6 +211,10 @@ class WorkspaceAdmin(MembersAdmin):
 def _by(request: HttpRequest) -> dict[str, Any]:
     """Who acts, and when."""
     return {"actor": Actor.operator(request.user, door="admin"), "now": timezone.now()}  # type: ignore[arg-type]
+
+
+def _instant(at: datetime | None) -> str:
+    return at.isoformat() if at else ""
 
 
 def _reason(request: HttpRequest) -> str:

@@ -19,6 +19,7 @@ from workspaces.models import AuditEvent, SystemSwitch, Workspace
 pytestmark = pytest.mark.django_db(transaction=True)
 HOST = Actor.command()
 SWITCH = "/admin/workspaces/systemswitch/"
+LIST = "/admin/workspaces/workspace/"
 
 
 def browser() -> Client:
@@ -95,6 +96,24 @@ def test_a_page_that_is_older_than_the_pause_resumes_nothing():
     press(client, f"{path}resume/", seen=later.isoformat())
     workspace.refresh_from_db()
     assert workspace.paused_at is None
+
+
+@pytest.mark.parametrize(
+    ("action", "stopped"), [("resume", "paused"), ("lift_containment", "contained")]
+)
+def test_a_list_that_is_older_than_the_stop_lets_go_of_nothing(action, stopped):
+    client, now = browser(), timezone.now()
+    workspace, later = Workspace.objects.get(), now + timedelta(minutes=1)
+    Workspace.objects.update(paused_at=now, contained_at=now)
+    name = f"{stopped}-{workspace.pk}"
+    assert f'name="{name}" value="{now.isoformat()}"' in client.get(LIST).content.decode()
+    Workspace.objects.update(paused_at=later, contained_at=later)
+    chosen = {"action": action, "reason": "mended", "_selected_action": str(workspace.pk)}
+    said = press(client, LIST, **chosen, **{name: now.isoformat()})
+    assert "somebody stopped it, or let go of it, meanwhile" in said
+    press(client, LIST, **chosen, **{name: later.isoformat()})
+    workspace.refresh_from_db()
+    assert getattr(workspace, f"{stopped}_at") is None
 
 
 @pytest.mark.parametrize("let_go", [services.resume_workspace, services.lift_containment])
