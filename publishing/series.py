@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from publishing.models import Kind, QueueItem
 from publishing.states import LIVE, State
 from workspaces.counters import Tally
+from workspaces.models import Workspace
 
 TALLIES = (
     Tally("replies_published_total", "item.confirm", where={"kind": Kind.REPLY.value}),
@@ -46,15 +47,21 @@ def queue() -> Iterable[Metric]:
     oldest = GaugeMetricFamily(
         "revfirst_oldest_pending_seconds", "Age of the oldest pending item.", labels=["workspace"]
     )
-    now, unconfirmed = timezone.now(), 0
+    now = timezone.now()
     rows = QueueItem.objects.filter(state__in=LIVE).values_list("workspace__slug", "state")
-    for slug, state, number, since in rows.annotate(Count("id"), Min("created_at")).order_by():
-        items.add_metric([slug, state], number)
-        unconfirmed += number if state == State.UNCONFIRMED else 0
-        if state == State.PENDING:
-            oldest.add_metric([slug], (now - since).total_seconds())
+    found = {
+        (slug, state): (number, since)
+        for slug, state, number, since in rows.annotate(Count("id"), Min("created_at")).order_by()
+    }
+    none = (0, now)  # shown as well: a gauge that vanishes looks as it did last
+    for slug in Workspace.objects.values_list("slug", flat=True):
+        for state in sorted(LIVE):
+            items.add_metric([slug, state], found.get((slug, state), none)[0])
+        since = found.get((slug, State.PENDING), none)[1]
+        oldest.add_metric([slug], (now - since).total_seconds())
     yield items
     yield oldest
+    doubts = sum(number for (_, state), (number, _) in found.items() if state == State.UNCONFIRMED)
     yield GaugeMetricFamily(
-        "revfirst_unconfirmed_items", "Items whose publication is in doubt.", value=unconfirmed
+        "revfirst_unconfirmed_items", "Items whose publication is in doubt.", value=doubts
     )

@@ -332,6 +332,10 @@ SPECTACULAR_SETTINGS = {
     "VERSION": VERSION,
     "COMPONENT_SPLIT_PATCH": False,  # our PATCH says which fields it needs
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "workspaces.schema.null_or_a_shape",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "StateName": "publishing.states.State",
         "KindName": "publishing.models.Kind",

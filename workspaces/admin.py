@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 from django.db.models import CharField, F, Q, QuerySet
 from django.db.models.functions import Cast
 from django.http import HttpRequest
@@ -22,9 +23,8 @@ from workspaces.workspace_admin import WorkspaceAdmin
 __all__ = ["ApiKeyAdmin", "SystemHoldAdmin", "SystemSwitchAdmin", "WorkspaceAdmin"]
 
 
-@admin.register(User)
-class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]
-    """Who can log in. Whoever may change people may become anybody: superusers only."""
+class SuperusersOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A page of Django's own through which somebody could take more rights than they have."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Superusers only, as below."""
@@ -37,6 +37,19 @@ class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]
     has_add_permission = has_view_permission
     has_change_permission = has_view_permission
     has_delete_permission = has_view_permission
+
+
+@admin.register(User)
+class PeopleAdmin(SuperusersOnly, UserAdmin):  # type: ignore[type-arg]
+    """Who can log in. Whoever may change people may become anybody: superusers only."""
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupsAdmin(SuperusersOnly, GroupAdmin):
+    """What groups of people may do. Whoever may change their own group may do everything."""
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -164,7 +164,7 @@ def _type(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         return _name(schema)
     if "enum" in schema:
-        return ", ".join(str(each) for each in schema["enum"])
+        return ", ".join("null" if each is None else str(each) for each in schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_type(schema['items'])}"
     word = schema.get("format") or schema.get("type", "anything")

@@ -14,15 +14,27 @@ from workspaces.permissions import scope_of
 ERRORS = {
     400: "The request cannot be read, or `fields` need attention.",
     401: "Nobody is signed in, and no live API key came.",
-    403: "Signed in, but not allowed: the role, the key's scope, or the route takes no key.",
+    403: "Not allowed: the role, the key's scope, or the route takes no key.",
     404: "Missing: there is no such thing, or it belongs to a workspace that is not yours.",
-    409: "Not in the present state: edited or decided in the meantime, or held by a gate.",
+    406: "The answer is JSON, and `Accept` does not take it.",
+    409: "Not in the present state: edited, decided or used in the meantime, held by a gate, or X said no.",
     413: "The body is too large.",
     415: "The body is no JSON.",
     422: "Read, but not usable: X would not take the text, for one.",
     429: "Too often: `Retry-After` says how many seconds to wait.",
     503: "Something that this depends on does not answer: try again.",
 }
+
+
+def null_or_a_shape(result: Any, **_: Any) -> Any:
+    """A field that is null or a shape says so: in OpenAPI 3.0, `nullable` widens nothing that is referred to."""
+    null = {"type": "object", "nullable": True, "enum": [None]}
+    for shape in result["components"]["schemas"].values():
+        for field in shape.get("properties", {}).values():
+            if field.get("nullable") and "allOf" in field:
+                del field["nullable"]
+                field["oneOf"] = [*field.pop("allOf"), null]
+    return result
 
 
 class ErrorShape(serializers.Serializer[Any]):
@@ -122,9 +134,9 @@ class ApiSchema(AutoSchema):
         return f"Scope of a key: `{self._scope}`."
 
     def _errors(self, operation: dict[str, Any]) -> list[int]:
-        statuses = {400, 429, 503}
-        if not self._is_open:
-            statuses |= {401, 403, 404}
+        statuses = {400, 403, 404, 406, 429, 503}
+        # Who comes back from X is known by the state: it may be used up, and its person out of the team.
+        statuses |= {409} if self._is_open else {401}
         if "requestBody" in operation:
             statuses |= {409, 413, 415, 422}
         return sorted(statuses)

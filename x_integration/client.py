@@ -154,7 +154,7 @@ class XClient:
         """Every page: only a missing `next_token` is the end, a short page is not."""
         query, turned = {**params, **FIELDS[settings.X_FIELD_DIALECT]}, set[str]()
         while True:
-            page = parse_page(self._read(path, token, query))
+            page = parse_page(self._read(path, token, query), sent=[token])
             yield page
             if not page.next_token:
                 return

@@ -7,12 +7,13 @@ bilingually and requests speak the configured dialect. Unknown fields are ignore
 import html
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from revfirst.storable import storable
+from x_integration.answers import without_secrets
 from x_integration.errors import XReadFailed
 
 _LEADING_MENTIONS = re.compile(r"^(?:@\w{1,50}\s+)+")
@@ -67,10 +68,14 @@ class Post:
         return content(self.replied_to, self.text)
 
     @property
+    def client(self) -> str:
+        """The client that made it, by the name that X shows; blank where X names none."""
+        return str(self.raw.get("source") or "")
+
+    @property
     def made_by_a_person(self) -> bool | None:
         """Whether it came from a client that people use; None where X names no client."""
-        client = str(self.raw.get("source") or "")
-        return client.startswith(_PEOPLES_CLIENTS) if client else None
+        return self.client.startswith(_PEOPLES_CLIENTS) if self.client else None
 
 
 @dataclass(frozen=True)
@@ -86,14 +91,16 @@ def is_id(text: str) -> bool:
     return POST_ID.fullmatch(text) is not None and int(text) < 1 << 63
 
 
-def parse_page(body: Any) -> Page:
-    """Read a page of posts. Raises XReadFailed when any part of it cannot be trusted."""
+def parse_page(body: Any, *, sent: Iterable[str] = ()) -> Page:
+    """Read a page of posts. Raises XReadFailed when any part of it cannot be trusted.
+
+    Secrets that were `sent` are taken out of X's words.
+    """
     try:
         whole = storable(body)
         if "meta" not in whole and whole.get("errors"):  # nobody there, or not for us
-            raise XReadFailed(
-                f"X does not show it: {_first_words(whole['errors'])}", code="x_unseen"
-            )
+            words = without_secrets(_first_words(whole["errors"]), sent)
+            raise XReadFailed(f"X does not show it: {words[:200]}", code="x_unseen")
         items, meta = whole.get("data", []), whole["meta"]
         if not isinstance(items, list):
             raise TypeError("data is not a list")
@@ -118,9 +125,7 @@ def _why(error: Exception) -> str:
 
 def _first_words(errors: Any) -> str:
     first = errors[0] if isinstance(errors, list) and errors else None
-    return str((first if isinstance(first, dict) else {}).get("detail") or "it does not say why")[
-        :200
-    ]
+    return str((first if isinstance(first, dict) else {}).get("detail") or "it does not say why")
 
 
 def _included(includes: Any) -> tuple[dict[str, str], dict[str, str]]:

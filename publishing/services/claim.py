@@ -21,11 +21,10 @@ from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.models import Workspace
 from workspaces.policy import policy_of
-from workspaces.services import LOCK_SECONDS_OF_OTHERS
+from workspaces.services import LOCK_SECONDS_OF_OTHERS, LOCK_SECONDS_WITH_A_WORKSPACE
 from x_integration.models import XAccount
 
 ASK_AGAIN = timedelta(seconds=60)
-_LOCK_SECONDS = 0.6  # each of account, item and chain, while a pause may wait for the workspace
 
 
 _LOCKED_WORKSPACE = Prepared(
@@ -84,7 +83,7 @@ def _locked_case(item_id: int, now: datetime) -> Case | None:
     workspace = _LOCKED_WORKSPACE.first(item_id=item_id)
     if workspace is None:
         return None
-    wait_for_locks_at_most(_LOCK_SECONDS)
+    wait_for_locks_at_most(LOCK_SECONDS_WITH_A_WORKSPACE)
     account = locked_account(workspace)
     item = _LOCKED_DUE_ITEM.first(item_id=item_id, now=now)
     if item is None:

@@ -36,6 +36,7 @@ class Legs:
     unread: int = 0  # confirmed posts older than what X still shows
     by_hand: tuple[Decimal, int, int] = (Decimal(0), 0, 0)  # of hand-offs, likewise
     direct: tuple[Decimal, int] = (Decimal(0), 0)  # counter and audit; they are among the rest
+    others: int = 0  # posts that another program made
 
     def __str__(self) -> str:
         told = f"counters {_plain(self.counter)}, audit {self.audit}, timeline {self.timeline}"
@@ -46,6 +47,8 @@ class Legs:
         if any(self.by_hand):
             counted, audited, standing = self.by_hand
             told += f"; by hand: counter {_plain(counted)}, audit {audited}, timeline {standing}"
+        if self.others:
+            told += f"; {self.others} by other programs"
         return f"{self.workspace}: {told}"
 
 
@@ -53,7 +56,8 @@ def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
     """Count the publications by counter, audit and timeline: the machine's, and those handed off.
 
     What the audit confirmed must stand on the timeline, by whomever it was sent, and what stands
-    there by a machine must be in the audit; what people post of their own is no difference. Where X does
+    there by a machine must be in the audit; what people post of their own is no difference, nor is what
+    another program posts, once what the audit confirmed tells by which name X knows ours. Where X does
     not name a post's maker, one with the target and text of a try of ours is the machine's. The audit is
     read before and after the timeline, so that work that goes on meanwhile is no difference; nor is
     one post for each try that is not settled yet. Raises NoAccessToken, XUnauthorized or XReadFailed.
@@ -70,6 +74,13 @@ def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
     old = _older_than_shown(owed | owed_by_hand, posts)
     sent = set(_tried(workspace, by_hand=False))
     machines = {post_id for post_id, post in posts.items() if _is_a_machines(post, sent)} - by_hand
+    ours = {posts[each].client for each in machines & confirmed} - {""}
+    others = {
+        each
+        for each in machines - confirmed
+        if ours and posts[each].client not in ours and posts[each].content not in sent
+    }
+    machines -= others
     stray = _not_excused([posts[each] for each in sorted(machines - confirmed)], open_, in_hand)
     differences = [
         *(f"{each} is in the audit, but not on the timeline" for each in owed - posts.keys() - old),
@@ -94,6 +105,7 @@ def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
         unread=len(old),
         by_hand=(counted_by_hand, len(by_hand), len(by_hand & posts.keys())),
         direct=direct,
+        others=len(others),
     )
 
 

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 from publishing.models import PublishAttempt
 from publishing.states import Outcome
+from revfirst.db import wait_for_locks_at_most
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from workspaces.policy import policy_of
-from workspaces.services import write_containment
+from workspaces.services import LOCK_SECONDS_WITH_A_WORKSPACE, write_containment
 
 TARGETS_OWN = ("summon_rule", "target_gone")
 """Refusals that say something about one target, and nothing about us."""
@@ -15,9 +16,13 @@ _LONG_AGO = datetime(2006, 3, 21, tzinfo=UTC)  # before the first post on X
 
 
 def lock_workspace_of(attempt_id: int) -> None:
-    """Take the row of the attempt's workspace before the item's, as everywhere: a failure may contain it."""
+    """Take the row of the attempt's workspace before the item's, as everywhere: a failure may contain it.
+
+    What follows waits for no lock so long that a pause, which needs that row, would fail.
+    """
     row = Workspace.objects.filter(items__attempts=attempt_id)
     row.select_for_update(no_key=True, of=("self",)).order_by().first()
+    wait_for_locks_at_most(LOCK_SECONDS_WITH_A_WORKSPACE)
 
 
 def contain_after_failures(workspace: Workspace, *, actor: Actor, now: datetime) -> None:

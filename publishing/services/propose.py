@@ -15,7 +15,11 @@ from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.models import Workspace
-from workspaces.services import LOCK_SECONDS_OF_OTHERS, check_member
+from workspaces.services import (
+    LOCK_SECONDS_OF_OTHERS,
+    LOCK_SECONDS_WITH_A_WORKSPACE,
+    check_member,
+)
 from x_integration.models import SourcePost
 
 _RECENT_TEXTS = 50
@@ -105,6 +109,7 @@ def next_number(workspace: Workspace) -> int:
     """Give out the workspace's next item number; its row stays locked until the caller commits."""
     wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)  # a pause changes the row that is locked here
     row = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+    wait_for_locks_at_most(LOCK_SECONDS_WITH_A_WORKSPACE)
     Workspace.objects.filter(pk=row.pk).update(last_item_number=row.last_item_number + 1)
     return row.last_item_number + 1
 

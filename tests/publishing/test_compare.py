@@ -164,3 +164,42 @@ def test_what_was_rejected_and_stands_all_the_same_says_what_to_do(x, cafe):
     )
     x.simulator.take_down(post)
     assert compare_workspace(cafe, x=XClient()).differences == ()
+
+
+def planned(monkeypatch, post) -> None:
+    """X names another program as the maker of the post."""
+    read = compare._own_posts
+
+    def own_posts(*a):
+        return [
+            replace(each, raw={**each.raw, "source": "A planner"})
+            if each.id == post["id"]
+            else each
+            for each in read(*a)
+        ]
+
+    monkeypatch.setattr(compare, "_own_posts", own_posts)
+
+
+def test_what_another_program_posts_is_told_and_is_no_difference(x, cafe, monkeypatch):
+    x.publish(x.approved(cafe))
+    planned(monkeypatch, x.simulator.say("cafe", "Planned last week", source="api"))
+    legs = compare_workspace(cafe, x=XClient())
+    assert (legs.differences, legs.timeline, legs.others) == ((), 1, 1)
+    assert str(legs).endswith("timeline 1; 1 by other programs")
+
+
+def test_until_x_has_told_our_own_name_every_program_is_in_question(x, cafe, monkeypatch):
+    post = x.simulator.say("cafe", "Planned last week", source="api")
+    planned(monkeypatch, post)
+    legs = compare_workspace(cafe, x=XClient())
+    assert legs.differences == (f"{post['id']} is on the timeline, but not in the audit",)
+
+
+def test_our_words_by_another_program_are_a_double(x, cafe, monkeypatch):
+    item = x.publish(x.approved(cafe))
+    target = item.source_post.x_post_id
+    double = x.simulator.say("cafe", item.text, source="api", in_reply_to=target)
+    planned(monkeypatch, double)
+    legs = compare_workspace(cafe, x=XClient())
+    assert legs.differences == (f"{double['id']} is on the timeline, but not in the audit",)

@@ -8,6 +8,8 @@ from django.db import OperationalError, transaction
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from publishing.models import QueueItem
+from publishing.states import LIVE
 from revfirst import metrics
 from tests.environments import on_our_servers, python
 from tests.factories import QueueItemFactory, WorkspaceFactory
@@ -136,6 +138,17 @@ def test_live_items_are_counted_by_state(scrape):
     workspace = WorkspaceFactory(slug="cafe")
     QueueItemFactory.create_batch(2, workspace=workspace)
     assert value(scrape(), "queue_items", workspace="cafe", state="pending") == 2
+
+
+def test_where_no_item_is_live_the_gauges_say_so(scrape):
+    workspace = WorkspaceFactory(slug="cafe")
+    item = QueueItemFactory(workspace=workspace)
+    assert value(scrape(), "oldest_pending_seconds", workspace="cafe") > 0
+    QueueItem.objects.filter(pk=item.pk).update(state="rejected")
+    text = scrape()
+    assert value(text, "oldest_pending_seconds", workspace="cafe") == 0
+    states = [value(text, "queue_items", workspace="cafe", state=each.value) for each in LIVE]
+    assert states == [0] * 5
 
 
 def test_build_info_says_what_runs(scrape, settings):

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 from django.urls import URLPattern
+from openapi_schema_validator import OAS30Validator
 
 from revfirst import urls
 from tests.api import member, signed_in
 from tests.environments import bare
-from tests.factories import UserFactory, WorkspaceFactory
+from tests.factories import QueueItemFactory, UserFactory, WorkspaceFactory
 from tests.worlds import manage
 from workspaces.api import ApiView
 from workspaces.api_docs import document
@@ -90,6 +91,30 @@ def test_every_error_has_the_one_shape(schema):
         for code, each in errors.items():
             shape = each["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
             assert shape == ("Direct" if code == "502" else "Error")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", ["reply", "post"])
+def test_an_item_that_nobody_approved_is_as_the_document_says(schema, kind):
+    """No approval yet, and of a post no source: null, where others have a shape."""
+    item = QueueItemFactory(kind=kind, **({} if kind == "reply" else {"source_post": None}))
+    path = f"/publishing/queue/{item.workspace_id}/{item.number}"
+    body = signed_in(member(item.workspace)).get(path).json()
+    assert (body["approval"], body["source_post"] is None) == (None, kind == "post")
+    shape = {"$ref": "#/components/schemas/ItemInFull", "components": schema["components"]}
+    assert [error.message for error in OAS30Validator(shape).iter_errors(body)] == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("query", "accept", "status"),
+    [("?state=x", "*/*", 409), ("", "*/*", 400), ("?state=x", "image/png", 406)],
+)
+def test_what_the_callback_answers_is_in_it(client, schema, query, accept, status):
+    path = "/integrations/x/oauth/callback"
+    answer = client.get(path + query, headers={"Accept": accept})
+    assert answer.status_code == status
+    assert str(status) in schema["paths"][path]["get"]["responses"]
 
 
 def test_both_ways_in_are_named(schema):

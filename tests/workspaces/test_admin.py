@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
@@ -360,10 +360,23 @@ def test_no_permission_that_can_be_given_away_opens_the_people(page):
     )
 
 
-def test_a_superuser_keeps_the_people():
+@pytest.mark.parametrize("page", ["changelist", "add", "change", "delete"])
+def test_no_permission_that_can_be_given_away_opens_the_groups(page):
+    """Whoever may change a group that they are in may give it, and themselves, the kill switch."""
+    staff, group = UserFactory(is_staff=True), Group.objects.create(name="clerks")
+    staff.groups.add(group)
+    group.permissions.set(Permission.objects.filter(content_type__model="group"))
+    args = [group.pk] if page in ("change", "delete") else []
+    client = Client()
+    client.force_login(staff)
+    assert client.get(reverse(f"admin:auth_group_{page}", args=args)).status_code == 403
+
+
+@pytest.mark.parametrize("model", ["workspaces_user", "auth_group"])
+def test_a_superuser_keeps_people_and_groups(model):
     client = Client()
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
-    assert client.get(reverse("admin:workspaces_user_changelist")).status_code == 200
+    assert client.get(reverse(f"admin:{model}_changelist")).status_code == 200
 
 
 def test_many_workspaces_are_paused_in_one_wait(monkeypatch):

@@ -60,19 +60,24 @@ def test_status_changes_nothing(capsys):
     assert not AuditEvent.objects.exists()
 
 
-@pytest.mark.parametrize("turn", ["on", "off"])
-def test_a_turn_without_a_reason_is_refused(at_once, turn):
-    with pytest.raises(CommandError, match="Say why"):
-        call_command("kill_switch", turn)
-    assert not SystemSwitch.objects.exists()
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ((), "No reason was given."),
+        (("--reason", " \n"), "No reason was given."),
+        (("--reason", f" {'x' * 300}"), "x" * 200),
+    ],
+)
+def test_no_reason_or_a_long_one_is_no_reason_to_go_on_publishing(at_once, given, kept):
+    call_command("kill_switch", "on", *given)
+    assert (SystemSwitch.objects.get().on, SystemSwitch.objects.get().reason) == (True, kept)
+    call_command("kill_switch", "off", *given)
+    assert (SystemSwitch.objects.get().on, SystemSwitch.objects.get().reason) == (False, kept)
 
 
 def test_a_refusal_of_the_process_is_one_sentence_and_exit_1(tmp_path):
-    done = manage("kill_switch", "on", env=on_our_servers(tmp_path))
-    assert (done.returncode, done.stderr) == (
-        1,
-        "CommandError: Say why, in at most 200 characters.\n",
-    )
+    done = manage("release_hold", "no_credits", "--reason", "paid", env=on_our_servers(tmp_path))
+    assert (done.returncode, done.stderr) == (1, "CommandError: There is no such hold.\n")
 
 
 # --- create_workspace ---------------------------------------------------------------------------

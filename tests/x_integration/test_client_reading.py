@@ -180,6 +180,15 @@ def test_x_saying_that_it_may_not_tell_is_not_an_empty_page(voice):
         list(voice.client.mentions(shy, access_token=voice.tokens.access_token))
 
 
+def test_a_token_that_x_repeats_in_its_words_is_in_no_error(voice):
+    token = voice.tokens.access_token
+    body = {"errors": [{"detail": f"{'.' * 190}{token} may not see it."}]}
+    voice.simulator.fault("status", "GET", MENTIONS, status=200, body=body)
+    with pytest.raises(XReadFailed, match="does not show it") as raised:
+        mentions(voice)
+    assert token[:9] not in f"{raised.value} {raised.value!r}"
+
+
 def test_a_token_that_x_does_not_take_is_unauthorized(voice):
     with pytest.raises(XUnauthorized):
         voice.client.me("unknown")

@@ -21,6 +21,7 @@ from workspaces.services.roles import (
 from workspaces.services.switches import (
     KILL_SWITCH,
     LOCK_SECONDS_OF_OTHERS,
+    LOCK_SECONDS_WITH_A_WORKSPACE,
     SEND_WINDOW_SECONDS,
     check_seen,
     contain_workspace,
@@ -41,6 +42,7 @@ from workspaces.services.switches import (
 __all__ = [
     "KILL_SWITCH",
     "LOCK_SECONDS_OF_OTHERS",
+    "LOCK_SECONDS_WITH_A_WORKSPACE",
     "OPERATORS_SCOPES",
     "SEND_WINDOW_SECONDS",
     "approvers",

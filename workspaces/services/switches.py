@@ -28,6 +28,7 @@ from workspaces.services.roles import check_operator, check_system_operator
 SEND_WINDOW_SECONDS = 2.0
 _MARGIN_SECONDS = 0.25
 LOCK_SECONDS_OF_OTHERS = 2.0  # who holds a row that stops somebody lets go of it by then
+LOCK_SECONDS_WITH_A_WORKSPACE = 0.6  # each further row, while a pause may wait for the workspace's
 _LOCK_SECONDS = 3.0
 KILL_SWITCH = "kill_switch"
 CONTAINED = "workspace_contained"  # alarm

@@ -5,20 +5,29 @@ from __future__ import annotations
 import hashlib
 import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, transaction
 
+from revfirst.db import wait_for_locks_at_most
 from revfirst.errors import RevFirstError
+from revfirst.wait import wait_until
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.models import AuditChain, AuditEvent, User, Workspace
-from workspaces.services import check_operator, end_alarms
+from workspaces.services import (
+    LOCK_SECONDS_OF_OTHERS,
+    LOCK_SECONDS_WITH_A_WORKSPACE,
+    check_operator,
+    end_alarms,
+)
 from x_integration.client import TokenPair, XClient
 from x_integration.crypto import Secret
 from x_integration.errors import ConnectFailed, XUnauthorized
@@ -30,6 +39,7 @@ from x_integration.services.renewal import OF_THE_TOKENS, revoke_at_x
 DEFAULT_SCOPE = "tweet.read tweet.write users.read offline.access"
 STATE_LIFE = timedelta(minutes=10)
 REFUSALS_PER_MINUTE = 30
+_KEEP_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
@@ -103,8 +113,9 @@ def _complete(
     if XAccount.PUBLISH_SCOPE not in pair.scope.split():
         raise _failed("missing_scope", f"X did not grant {XAccount.PUBLISH_SCOPE}")
     x_user_id, username = x.me(pair.access_token)
+    store = partial(_store, row, pair, x_user_id=x_user_id, username=username, now=now)
     try:
-        return _store(row, pair, x_user_id=x_user_id, username=username, now=now)
+        return _in_spite_of_locks(store)
     except _AnotherAccount as error:
         if not XAccount.objects.live().filter(x_user_id=x_user_id).exists():
             revoke_at_x(x, pair.refresh_token, pair.access_token)  # nobody here will use them
@@ -150,6 +161,7 @@ def _audit_refusal(code: str, row: OAuthState | None, *, now: datetime) -> None:
     if _refusals(chain, since=now - timedelta(minutes=1)) >= REFUSALS_PER_MINUTE:
         return
     with transaction.atomic(durable=True):
+        wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
         audit.record(
             "account.connect_refused",
             workspace=row.workspace if row else None,
@@ -171,11 +183,29 @@ def forget_old_states(*, now: datetime) -> int:
     return removed
 
 
+def _in_spite_of_locks(store: Callable[[], XAccount]) -> XAccount:
+    """Store the pair, which comes once; while a row is held that it needs, again, for a few seconds."""
+    stored, failed = list[XAccount](), list[OperationalError]()
+
+    def done() -> bool:
+        try:
+            stored.append(store())
+        except OperationalError as error:
+            failed.append(error)
+        return bool(stored)
+
+    if not wait_until(done, seconds=_KEEP_SECONDS, every=0.2):
+        raise failed[-1]
+    return stored[0]
+
+
 def _store(
     row: OAuthState, pair: TokenPair, *, x_user_id: str, username: str, now: datetime
 ) -> XAccount:
     with transaction.atomic(durable=True):
+        wait_for_locks_at_most(LOCK_SECONDS_OF_OTHERS)
         Workspace.objects.select_for_update(no_key=True).get(pk=row.workspace_id)
+        wait_for_locks_at_most(LOCK_SECONDS_WITH_A_WORKSPACE)
         before = XAccount.objects.select_for_update().filter(workspace=row.workspace).first()
         if before and before.x_user_id != x_user_id:
             raise _AnotherAccount(before.username)

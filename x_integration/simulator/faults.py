@@ -363,6 +363,8 @@ class Faults:
         `times` defaults to 1; null means until taken down. `path` is a template such as
         /2/tweets/{id}, or a regular expression that has to match the whole path.
         """
+        if not _is_encodable(wish):
+            raise BadFault("A text of the fault is not valid Unicode.")
         wish = dict(wish)
         fault = _make(wish)
         method, path = wish.pop("method", "*"), wish.pop("path", None)
@@ -428,6 +430,15 @@ def _check(name: str, given: dict[str, Any]) -> None:
     for field_name, is_good, shape in _SHAPES:
         if field_name in given and not is_good(given[field_name]):
             raise BadFault(f"{field_name} of the fault {name} must be {shape}.")
+
+
+def _is_encodable(wish: dict[str, Any]) -> bool:
+    """Whether pages and answers can show all of it: JSON may hold halves of surrogate pairs."""
+    try:
+        json.dumps(wish, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_status(value: Any) -> bool:

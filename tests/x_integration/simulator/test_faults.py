@@ -294,6 +294,8 @@ def test_the_request_log_names_the_fault_and_keeps_the_silence(simulator, brand)
         {"kind": "drop", "method": "GET", "path": "("},
         {"kind": "drop", "method": "GET", "path": "/", "times": 0},
         {"kind": "drop", "method": "GET", "path": "/", "nonsense": 1},
+        {"kind": "drop", "method": "GET", "path": "/", "user": "\ud800"},
+        {"kind": "status", "method": "GET", "path": "/", "status": 500, "body": ["\ud800"]},
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(simulator, wish):

@@ -7,8 +7,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from revfirst.errors import RevFirstError
-from workspaces import services
+from workspaces import reasons, services
 from workspaces.actors import Actor
+
+NO_REASON = "No reason was given."
 
 
 class Command(BaseCommand):
@@ -19,16 +21,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """What to do, and why."""
         parser.add_argument("turn", choices=["on", "off", "status"])
-        parser.add_argument("--reason", default="", help="why; needed for on and off")
+        parser.add_argument("--reason", default="", help="why: it is kept with the switch")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Turn it, then print how it stands."""
-        changed = True
+        """Turn it, then print how it stands. Whoever is in a hurry gives no reason, or a long one."""
+        changed, reason = True, options["reason"].strip()[: reasons.LONGEST] or NO_REASON
         if options["turn"] != "status":
             try:
                 changed = services.set_kill_switch(
                     options["turn"] == "on",
-                    reason=options["reason"],
+                    reason=reason,
                     actor=Actor.command(),
                     now=timezone.now(),
                 )
