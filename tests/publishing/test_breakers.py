@@ -304,7 +304,7 @@ def is_claimed(item: QueueItem) -> bool:
 
 def test_of_two_that_come_at_one_moment_one_is_the_try(x, opened, monkeypatch):
     """Both have asked the gates before one of them takes it."""
-    monkeypatch.setattr(claim, "_LOCK_SECONDS", 10)
+    monkeypatch.setattr(claim, "LOCK_SECONDS_WITH_A_WORKSPACE", 10)
     fifth = x.approved(x.connected("cafe4"))
     wait_out_the_breaker()
     with ThreadPoolExecutor(2) as pool:

@@ -16,6 +16,7 @@ from publishing.services import (
     claim,
     claim_item,
     compare_counters,
+    containment,
     publish,
     publish_item,
     settle_attempt,
@@ -53,6 +54,13 @@ def pool():
         yield threads
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """Whoever holds a workspace's row waits for the next one as long as the test looks on."""
+    for module in (claim, containment):
+        monkeypatch.setattr(module, "LOCK_SECONDS_WITH_A_WORKSPACE", 10)
+
+
 def counter(name: str) -> Decimal:
     """A counter's value over all labels."""
     return sum(Counter.objects.filter(name=name).values_list("value", flat=True), Decimal(0))
@@ -84,7 +92,7 @@ def outcome(future: Future[Any]) -> str:
         (["confirm", "confirm"], ["ok", "WrongState"]),
     ],
 )
-def test_two_who_settle_at_once_charge_and_count_once(x, item, pool, moves, outcomes):
+def test_two_who_settle_at_once_charge_and_count_once(x, item, pool, patient, moves, outcomes):
     """Both come while the item is held, so neither has written anything when the other reads."""
     attempt = claimed(item)
     post = x.simulator.say("cafe", item.text, in_reply_to=attempt.target, source="api")["id"]
@@ -113,9 +121,8 @@ def test_the_item_is_locked_before_the_attempt(item, pool):
     assert outcome(settling) == "ok"
 
 
-def test_a_claim_locks_workspace_and_account_before_the_item(item, pool, monkeypatch):
+def test_a_claim_locks_workspace_and_account_before_the_item(item, pool, patient):
     """So claims of one workspace follow one another, and a pause comes before or after all of one."""
-    monkeypatch.setattr(claim, "_LOCK_SECONDS", 10)
     with held(item):
         claiming = pool.run(claim_item, item.pk, actor=WORKER, now=timezone.now())
         wait_for_waiting(1)
@@ -124,7 +131,7 @@ def test_a_claim_locks_workspace_and_account_before_the_item(item, pool, monkeyp
     assert outcome(claiming) == "ok"
 
 
-def test_a_failure_locks_the_workspace_before_the_item(item, pool):
+def test_a_failure_locks_the_workspace_before_the_item(item, pool, patient):
     attempt = claimed(item)
     with held(item):
         settling = pool.run(settle, attempt, "fail", code="forbidden")
