@@ -98,7 +98,7 @@ class QueueItemFactory(factory.django.DjangoModelFactory):
         model = QueueItem
 
     workspace = factory.SubFactory(WorkspaceFactory)
-    number = factory.Sequence(lambda n: n + 1)
+    number = factory.Sequence(lambda n: n + 1001)  # a test may name a small one
     kind = Kind.REPLY
     text = factory.Sequence("Thank you, Lia! ({})".format)
     source_post = factory.SubFactory(
