@@ -183,11 +183,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="publishattempt",
-            index=models.Index(
-                condition=models.Q(("by_hand", False)),
-                fields=["-started_at"],
-                name="attempt_newest",
-            ),
+            index=models.Index(fields=["-started_at"], name="attempt_newest"),
         ),
         migrations.AddIndex(
             model_name="publishattempt",
