@@ -135,7 +135,7 @@ def _admitted(request: Request) -> Workspace:
     where.is_valid(raise_exception=True)
     workspace = workspace_of(request, where.validated_data["workspace_id"])
     check_operator(person_of(request), workspace)
-    if not settings.PUBLISHING_DIRECT_API_ENABLED or settings.ENVIRONMENT == "production":
+    if not settings.PUBLISHING_DIRECT_API_ENABLED:
         raise DirectPublishingDisabled
     ours = settings.PUBLISHING_DIRECT_API_INTERNAL_KEY
     if not ours or not constant_time_compare(request.headers.get("X-Internal-Key", ""), ours):

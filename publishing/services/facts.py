@@ -31,12 +31,8 @@ class Facts:
     approver_may: bool
     opted_out: bool
     item_is_open: bool  # something of this item was sent, or may have been
-    last_of_target: (
-        datetime | None
-    )  # when something was sent in answer to the same post, or found late
-    last_of_text: (
-        datetime | None
-    )  # when the same text was sent to the same target or as a post, or found late
+    last_of_target: datetime | None  # when something was sent to the same post, or found late
+    last_of_text: datetime | None  # the same for the same words to the same target, or as a post
     last_in_thread: datetime | None
     last_to_author: datetime | None
     hourly_nth: datetime | None  # when the reply was sent that fills the hourly quota
