@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils import timezone
+
 from publishing import services
 from tests.worlds import operator
 from x_integration.client import XClient
@@ -36,3 +38,15 @@ def decide(
     if move == "edit":
         said["text"] = f"{item.text} (better)"
     getattr(services, f"{move}_item")(item.pk, **said, now=clock())
+
+
+def say_which(item: QueueItem, x_post_id: str) -> None:
+    """The workspace's owner says which post the item has become. Raises what the service raises."""
+    services.confirm_found_item(
+        item.pk,
+        version=item.version,
+        x_post_id=x_post_id,
+        x=XClient(),
+        actor=operator(item.workspace),
+        clock=timezone.now,
+    )

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from publishing.errors import FourEyes, WrongState
 from publishing.models import QueueItem
-from publishing.services import compare_counters, confirm_found_item
+from publishing.services import compare_counters
 from publishing.states import MOVES
 from tests import acts, decisions
 from tests.factories import MembershipFactory, UserFactory
@@ -14,7 +14,6 @@ from tests.worlds import operator
 from workspaces.actors import Actor
 from workspaces.errors import NotAllowed, ReasonNeeded, WorkspaceNotFound
 from workspaces.models import AuditEvent
-from x_integration.client import XClient
 
 FOUR_EYES = ("approve", "hand_off", "resend")
 
@@ -50,14 +49,7 @@ def test_to_say_which_post_it_is_names_the_version_too(x):
     post = x.simulator.say("cafe", "Nearly the same", in_reply_to=target)["id"]
     QueueItem.objects.update(version=F("version") + 1)
     with pytest.raises(WrongState):
-        confirm_found_item(
-            item.pk,
-            version=item.version,
-            x_post_id=post,
-            x=XClient(),
-            actor=operator(item.workspace),
-            clock=timezone.now,
-        )
+        acts.say_which(item, post)
 
 
 def test_nobody_but_an_operator_of_the_workspace_decides(item, move):

@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from publishing.errors import NotOnOurTimeline
 from publishing.models import PublishAttempt, QueueItem
-from publishing.services import approve_item, confirm_found_item, settle_attempt
+from publishing.services import approve_item, settle_attempt
 from publishing.states import State
+from tests.acts import say_which
 from tests.worlds import WORKER, attempts, operator
 from workspaces.models import Counter
-from x_integration.client import XClient
 from x_integration.models import XAccount
 
 
@@ -35,18 +35,6 @@ def hidden(x):
 def timeline(item: QueueItem) -> str:
     """The path of the account's own timeline."""
     return f"/2/users/{item.workspace.x_account.x_user_id}/tweets"
-
-
-def say_which(item: QueueItem, post: str) -> None:
-    """The owner says which post it is."""
-    confirm_found_item(
-        item.pk,
-        version=item.version,
-        x_post_id=post,
-        x=XClient(),
-        actor=operator(item.workspace),
-        clock=timezone.now,
-    )
 
 
 def test_nobody_looks_before_fifteen_seconds(x, hidden):

@@ -35,15 +35,15 @@ def blocked(x, item: QueueItem, reason: str) -> QueueItem:
     return item
 
 
-def waits(item: QueueItem) -> bool:
-    """Whether it is not asked for now."""
-    return not QueueItem.objects.due(timezone.now()).filter(pk=item.pk).exists()
+def is_due(item: QueueItem) -> bool:
+    """Whether the worker would try it now."""
+    return QueueItem.objects.due(timezone.now()).filter(pk=item.pk).exists()
 
 
 def goes(x, item: QueueItem) -> bool:
     """Whether the next sweep finds it due, and the worker then sends it."""
     x.sweep()
-    return not waits(item) and bool(x.publish(item).state == State.PUBLISHED)
+    return is_due(item) and bool(x.publish(item).state == State.PUBLISHED)
 
 
 @pytest.mark.parametrize("name", ["daily_budget_usd", "monthly_budget_usd"])
@@ -89,7 +89,7 @@ def test_a_limit_that_still_holds_says_again_until_when_and_is_counted_once(x, c
     policy(cafe, max_replies_per_day=5)
     assert not goes(x, item)
     item.refresh_from_db()
-    assert (item.blocked_reason, waits(item)) == ("budget", True)
+    assert (item.blocked_reason, is_due(item)) == ("budget", False)
     assert Counter.objects.get(name="publish_blocked_total").value == 1
 
 
@@ -105,7 +105,7 @@ def test_nothing_else_is_hurried(x, cafe):
     x.sweep()
     item.refresh_from_db()
     assert item.not_before == waiting
-    assert waits(elsewhere)
+    assert not is_due(elsewhere)
 
 
 def test_an_item_that_somebody_holds_is_left_to_the_next_sweep(x, cafe):

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from revfirst.wait import wait_out
 from tests.concurrency import run_together
 from tests.factories import WorkspaceFactory
+from tests.locks import held
 from tests.workspaces.stops import (
     BAD_REASONS,
     HOST,
@@ -155,12 +156,12 @@ def test_every_door_can_stop_without_waiting(workspace, door):
 @contextmanager
 def a_claim_in_progress(workspace, *, for_seconds: float) -> Iterator[list[float]]:
     """Somebody holds the workspace's row as a claim does, and for so long; when it let go."""
-    held, let_go = Event(), []
+    begun, let_go = Event(), []
 
     def claim() -> None:
         with transaction.atomic():
             Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
-            held.set()
+            begun.set()
             wait_out(for_seconds)
             audit.record("item.claim", workspace=workspace, subject="i", actor=HOST, now=NOON)
             let_go.append(monotonic())
@@ -169,7 +170,7 @@ def a_claim_in_progress(workspace, *, for_seconds: float) -> Iterator[list[float
     holder = Thread(target=claim)
     holder.start()
     try:
-        assert held.wait(10)
+        assert begun.wait(10)
         yield let_go
     finally:
         holder.join()
@@ -198,24 +199,8 @@ def test_who_lets_go_never_holds_a_stop_up(monkeypatch, workspace):
     """A resume that waits for the audit log gives the row up before the pause gives up."""
     monkeypatch.setattr(switches, "LOCK_SECONDS_OF_OTHERS", 0.3)
     pause(workspace)
-    held, enough = Event(), Event()
-
-    def hold_the_head() -> None:
-        with transaction.atomic():
-            AuditChain.objects.select_for_update().get(name=str(workspace.pk))
-            held.set()
-            enough.wait(20)
-        connection.close()
-
-    holder = Thread(target=hold_the_head)
-    holder.start()
-    try:
-        assert held.wait(10)
-        with pytest.raises(Busy):
-            services.resume_workspace(workspace, actor=HOST, now=LATER)
-    finally:
-        enough.set()
-        holder.join()
+    with held(AuditChain.objects.get(name=str(workspace.pk))), pytest.raises(Busy):
+        services.resume_workspace(workspace, actor=HOST, now=LATER)
     workspace.refresh_from_db()
     assert workspace.paused_at == NOON
 

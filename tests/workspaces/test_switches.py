@@ -2,16 +2,17 @@
 
 from datetime import timedelta
 from functools import partial
-from threading import Event, Thread
+from threading import Thread
 from time import monotonic
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection
 
 from revfirst.wait import wait_until
 from tests.concurrency import run_together
 from tests.factories import WorkspaceFactory
+from tests.locks import held
 from tests.workspaces.stops import (
     BAD_REASONS,
     HOST,
@@ -30,7 +31,7 @@ from workspaces.errors import (
     NotStopped,
     ReasonNeeded,
 )
-from workspaces.models import AuditChain, AuditEvent, SystemSwitch, Workspace
+from workspaces.models import AuditChain, AuditEvent, SystemSwitch
 from workspaces.services import switches
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -181,48 +182,17 @@ def test_an_audit_log_that_somebody_holds_does_not_keep_the_switch_off(monkeypat
     monkeypatch.setattr(switches, "_LOCK_SECONDS", 0.2)
     turn(True)
     turn(False)
-    held, enough = Event(), Event()
-
-    def hold_the_head() -> None:
-        with transaction.atomic():
-            AuditChain.objects.select_for_update().get(name=AuditChain.SYSTEM)
-            held.set()
-            enough.wait(20)
-        connection.close()
-
-    holder = Thread(target=hold_the_head)
-    holder.start()
-    try:
-        assert held.wait(10)
+    with held(AuditChain.objects.get(name=AuditChain.SYSTEM)):
         with pytest.raises(NotAudited):
             turn(True)
         assert services.kill_switch() is not None
-    finally:
-        enough.set()
-        holder.join()
 
 
 def test_a_stop_that_cannot_be_had_says_that_it_is_not_stopped(monkeypatch):
     monkeypatch.setattr(switches, "_LOCK_SECONDS", 0.2)
     workspace = WorkspaceFactory()
-    held, enough = Event(), Event()
-
-    def hold_the_row() -> None:
-        with transaction.atomic():
-            Workspace.objects.select_for_update().get(pk=workspace.pk)
-            held.set()
-            enough.wait(20)
-        connection.close()
-
-    holder = Thread(target=hold_the_row)
-    holder.start()
-    try:
-        assert held.wait(10)
-        with pytest.raises(NotStopped, match="is NOT stopped"):
-            pause(workspace)
-    finally:
-        enough.set()
-        holder.join()
+    with held(workspace), pytest.raises(NotStopped, match="is NOT stopped"):
+        pause(workspace)
 
 
 def test_letting_go_again_is_audited_or_not_done():

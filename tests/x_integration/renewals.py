@@ -1,10 +1,5 @@
 """The account's tokens as a test looks at them, and renewing them now."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Event, Thread
-
-from django.db import connection, transaction
 from django.utils import timezone
 
 from tests.x_integration.conftest import opened
@@ -41,25 +36,3 @@ def refreshes() -> dict[str, int]:
 def open_alarms() -> list[str]:
     """The kinds of what is not over."""
     return sorted(Alarm.objects.filter(over_at=None).values_list("kind", flat=True))
-
-
-@contextmanager
-def row_held() -> Iterator[None]:
-    """Somebody else holds the account's row."""
-    held, let_go = Event(), Event()
-
-    def hold() -> None:
-        with transaction.atomic():
-            XAccount.objects.select_for_update().get()
-            held.set()
-            let_go.wait(10)
-        connection.close()
-
-    holder = Thread(target=hold)
-    holder.start()
-    held.wait(10)
-    try:
-        yield
-    finally:
-        let_go.set()
-        holder.join()

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from revfirst.wait import wait_out
 from tests.factories import MembershipFactory
+from tests.locks import held
 from tests.worlds import operator
 from tests.x_integration.conftest import MINUTE
 from tests.x_integration.renewals import (
@@ -19,7 +20,6 @@ from tests.x_integration.renewals import (
     pair_of,
     refreshes,
     renew,
-    row_held,
     token_of,
 )
 from workspaces.actors import Actor
@@ -403,7 +403,7 @@ def test_a_slow_pair_for_a_revoked_account_is_given_back_all_the_same(x, cafe, m
 
 def test_a_token_is_none_and_never_an_error_while_somebody_holds_the_row(x, expired, monkeypatch):
     monkeypatch.setattr("x_integration.services.renewal.LOCK_SECONDS_OF_OTHERS", 0.2)
-    with row_held():
+    with held(XAccount.objects.get()):
         assert get_workspace_x_access_token(expired, now=timezone.now(), wait=False) is None
 
 

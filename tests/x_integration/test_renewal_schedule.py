@@ -9,6 +9,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from tests.factories import XAccountFactory
+from tests.locks import held
 from tests.x_integration.conftest import MINUTE
 from tests.x_integration.renewals import (
     TOKEN,
@@ -16,11 +17,11 @@ from tests.x_integration.renewals import (
     pair_of,
     refreshes,
     renew,
-    row_held,
 )
 from x_integration.client import XClient
 from x_integration.crypto import Secret
 from x_integration.locks import alone
+from x_integration.models import XAccount
 from x_integration.services import (
     due_for_renewal,
     refresh_workspace_x_tokens,
@@ -133,6 +134,6 @@ def test_a_holder_that_slept_before_it_asked_does_not_ask_any_more(x, expired, m
 
 def test_a_row_that_somebody_holds_for_long_is_left_alone(x, expired, monkeypatch):
     monkeypatch.setattr("x_integration.services.renewal.LOCK_SECONDS_OF_OTHERS", 0.2)
-    with row_held():
+    with held(XAccount.objects.get()):
         assert renew(expired) == "skipped_locked"
     assert x.simulator.requests() == []
