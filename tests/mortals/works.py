@@ -6,7 +6,9 @@ import gc
 import json
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from http.client import HTTPConnection
+from itertools import count
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +25,14 @@ from publishing.states import State
 from revfirst.db import one_row
 from revfirst.wait import wait_out
 from tests import acts
+from tests.mortals.hooks import rewire
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from workspaces.services import pause_workspace, resume_workspace, set_kill_switch
 from x_integration.client import XClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from revfirst.clock import Clock
 
@@ -68,30 +71,34 @@ def publish_due(after: float = 0) -> int:
     return services.publish_batch(actor=Actor.worker(), clock=_ahead(after))
 
 
-def publish_all(begin_at: float = 0) -> int:
-    """Send what is due until nothing waits any more; how many requests X answered with a post.
+def publish_all(begin_at: float = 0) -> dict[str, int]:
+    """Send what is due until nothing waits any more; how often it claimed, and how many posts X made.
 
     `begin_at`, in seconds since the epoch, is when several begin together, however long one took to start.
 
     What was put off, because a claim ran out on a busy machine, is due a minute ahead.
     """
     wait_out(max(0.0, begin_at - time()))
-    made = 0
-    create_post = XClient.create_post
-
-    def counted(*args: Any, **kwargs: Any) -> str:
-        nonlocal made
-        post_id = create_post(*args, **kwargs)
-        made += 1
-        return post_id
-
-    XClient.create_post = counted  # type: ignore[method-assign]
+    claimed, made = count(), count()
+    rewire("publishing.services.claim:claim_item", partial(_counting, claimed))
+    rewire("x_integration.client:XClient.create_post", partial(_counting, made))
     for minutes in range(60):
         while QueueItem.objects.due(_ahead(60 * minutes)()).exists():
             publish_due(60 * minutes)
         if not QueueItem.objects.filter(state=State.APPROVED).exists():
             break
-    return made
+    return {"claimed": next(claimed), "made": next(made)}
+
+
+def _counting(counter: Iterator[int], function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, that counts how often it came to its end."""
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        returned = function(*args, **kwargs)
+        next(counter)
+        return returned
+
+    return counted
 
 
 def sweep(after: float = 0) -> str:
