@@ -51,8 +51,8 @@ def five_hundred(x):
 def test_two_executors_publish_each_of_five_hundred_items_once(x, mortals, five_hundred):
     executors = [mortals.start("publish_all", time() + 5) for _ in range(2)]
     did = [executor.wait(seconds=120).returned for executor in executors]
-    # Each tries all of them; who comes to a workspace second may be second all along.
-    assert min(each["claimed"] for each in did) >= len(five_hundred), "they did not race"
+    # Both try for what is left when they look. Who comes to a workspace second may be second all along.
+    assert min(each["claimed"] for each in did) >= len(five_hundred) / 5, "they did not race"
     assert sum(each["made"] for each in did) == len(x.machine_posts()) == len(five_hundred)
     answered = {post["in_reply_to"] for post in x.machine_posts()}
     assert answered == {item.source_post.x_post_id for item in five_hundred}
