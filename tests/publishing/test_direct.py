@@ -195,7 +195,7 @@ def test_what_was_ingested_is_not_looked_up(x, cafe):
     said = x.mention(cafe)
     x.ingest(cafe)
     assert ask(cafe, to=said["id"]).status_code == 201
-    assert not Spend.objects.filter(kind="post_read").exists()
+    assert not AuditEvent.objects.filter(type="posts.look_up").exists()
 
 
 # --- The same gates, the same settle -----------------------------------------------------------------
