@@ -13,11 +13,10 @@ from x_integration.simulator.problems import (
     forbidden,
     invalid_request,
     json_answer,
-    not_authorized,
     not_found,
 )
 from x_integration.simulator.rules import check_draft
-from x_integration.simulator.shapes import Shaper
+from x_integration.simulator.shapes import Shaper, why_unseen
 from x_integration.simulator.timelines import PARAMETERS, read_window, turn_page
 
 _MENTIONS_KEPT = 800
@@ -33,7 +32,7 @@ def me(call: Call) -> Response:
 
 def mentions(call: Call) -> Response:
     world, user_id = call.simulator.state.world, _path_id(call)
-    ids = [post_id for post_id in world.mentions_of(user_id) if _may_be_seen(call, post_id)]
+    ids = [post_id for post_id in world.mentions_of(user_id) if _is_found(call, post_id)]
     return _timeline(call, user_id, ids[-_MENTIONS_KEPT:], "mentions")
 
 
@@ -106,17 +105,18 @@ def _timeline(call: Call, user_id: int, ids: list[int], kind: str, *also: str) -
     world = call.simulator.state.world
     user = world.users.get(user_id)
     if user is None or not world.may_see(call.caller, user):
-        describe = not_authorized if user else not_found
-        error = describe("user", "id", str(user_id), dialect=dialect.name)
+        error = why_unseen(user)("user", "id", str(user_id), dialect=dialect.name)
         return json_answer({"errors": [error]})
-    page = turn_page(ids, window)
+    page = turn_page(ids, window, call.simulator.settings)
     answer = _shaper(call, selection).posts_answer([world.posts[post_id] for post_id in page.ids])
     return json_answer(answer | {"meta": page.meta()})
 
 
-def _may_be_seen(call: Call, post_id: int) -> bool:
+def _is_found(call: Call, post_id: int) -> bool:
+    """Whether the mentions show the post to the caller, and know it by now."""
     world = call.simulator.state.world
-    return world.may_see(call.caller, world.users[world.posts[post_id].author_id])
+    post = world.posts[post_id]
+    return post.indexed_ms <= call.now and world.may_see(call.caller, world.users[post.author_id])
 
 
 def _shaper(call: Call, selection: Selection) -> Shaper:

@@ -26,6 +26,7 @@ from x_integration.simulator.world import Post, User
 VERSION = 1
 # First segments of the simulator's own pages: a user of that name would have no profile.
 _RESERVED = {"2", "assets", "control", "i", "intent"}
+_LONGEST_SECONDS = 10**9
 _PROFILE_FIELDS = (
     "description",
     "location",
@@ -86,7 +87,8 @@ def list_users(call: Call) -> Response:
 def put_user(call: Call) -> Response:
     """POST /control/users: 201 for a new user, 200 for a changed one.
 
-    A suspended user's writes are refused until "suspended" is false again.
+    A suspended user's writes are refused, and nobody else sees what the user said, until "suspended"
+    is false again.
     """
     body = _read(call, "username", "name", "protected", "suspended", *_PROFILE_FIELDS)
     world = call.simulator.state.world
@@ -119,10 +121,13 @@ def list_posts(call: Call) -> Response:
 
 
 def say(call: Call) -> Response:
-    """POST /control/posts: somebody says something; no rule of X's is asked."""
+    """POST /control/posts: somebody says something; no rule of X's is asked.
+
+    With "indexed_after_seconds", mentions and search show it only from then on.
+    """
     body = _read(
         call, "username", "text", "in_reply_to", "quote", "created_at", "auto_mention", "lang",
-        "reply_settings", "source",
+        "reply_settings", "source", "indexed_after_seconds",
     )  # fmt: skip
     world = call.simulator.state.world
     source = _text(body, "source", "web")
@@ -133,6 +138,8 @@ def say(call: Call) -> Response:
     }
     if extras.get("reply_settings", "everyone") not in ("everyone", *REPLY_SETTINGS):
         raise _wrong(f"reply_settings must be everyone or one of {', '.join(REPLY_SETTINGS)}.")
+    if late := _seconds(body, "indexed_after_seconds"):
+        extras["indexed_ms"] = call.now + int(late * 1000)
     post = world.say(
         _known_user(call, _text(body, "username")),
         _text(body, "text"),
@@ -340,6 +347,13 @@ def _flag(body: dict[str, Any], name: str, default: bool) -> bool:
     if not isinstance(value, bool):
         raise _wrong(f"{name} must be true or false.")
     return value
+
+
+def _seconds(body: dict[str, Any], name: str) -> float:
+    value = body.get(name, 0)
+    if type(value) not in (int, float) or not 0 <= value <= _LONGEST_SECONDS:
+        raise _wrong(f"{name} must be a number of seconds from 0 to {_LONGEST_SECONDS}.")
+    return float(value)
 
 
 def _username(body: dict[str, Any], default: str | None = None) -> str:

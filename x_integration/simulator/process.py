@@ -183,7 +183,7 @@ class SimulatorProcess:
         return dict(self.control("POST", "/users", {"username": username, **fields}))
 
     def say(self, username: str, text: str, **fields: Any) -> dict[str, Any]:
-        """Somebody says something: in_reply_to, quote, created_at, auto_mention, source, lang."""
+        """Somebody says something: in_reply_to, quote, created_at, indexed_after_seconds and others."""
         return dict(self.control("POST", "/posts", {"username": username, "text": text, **fields}))
 
     def take_down(self, post_id: str) -> None:

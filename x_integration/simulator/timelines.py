@@ -5,9 +5,11 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from random import SystemRandom
 
 from x_integration.simulator.instants import first_id_at, parse_instant
 from x_integration.simulator.problems import Refusal, invalid_request
+from x_integration.simulator.settings import Settings
 from x_integration.simulator.world import ids_between
 
 PARAMETERS = (
@@ -34,7 +36,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Ids newest first, and the tokens to the older and the newer page."""
+    """Ids, newest first as a rule, and the tokens to the older and the newer page."""
 
     ids: list[int]
     next_token: str | None
@@ -43,7 +45,7 @@ class Page:
     def meta(self) -> dict[str, object]:
         meta: dict[str, object] = {"result_count": len(self.ids)}
         if self.ids:
-            meta |= {"newest_id": str(self.ids[0]), "oldest_id": str(self.ids[-1])}
+            meta |= {"newest_id": str(max(self.ids)), "oldest_id": str(min(self.ids))}
         if self.next_token:
             meta["next_token"] = self.next_token
         if self.previous_token:
@@ -56,8 +58,8 @@ def read_window(query: Mapping[str, str], *, owner: str, dialect: str) -> Window
     return _Reader(query, dialect).window(owner)
 
 
-def turn_page(ids: list[int], window: Window) -> Page:
-    """One page out of a timeline's rising ids."""
+def turn_page(ids: list[int], window: Window, settings: Settings) -> Page:
+    """One page out of a timeline's rising ids, in such order as the settings ask for."""
     wanted = ids_between(ids, window.after, window.before)
     end = len(wanted)
     if window.cursor is not None:
@@ -66,8 +68,12 @@ def turn_page(ids: list[int], window: Window) -> Page:
         if direction == "p":  # the page just newer than the edge
             newer = len(ids_between(wanted, -1, edge + 1))
             end = min(len(wanted), newer + window.size)
+        else:  # at least one post of a page is new, or the pages would have no end
+            end = min(len(wanted), end + min(settings.repeats_across_pages, window.size - 1))
     start = max(0, end - window.size)
     shown = wanted[start:end][::-1]
+    if settings.shuffled_pages:
+        SystemRandom().shuffle(shown)
     older = _token("n", window.owner, wanted[start]) if start > 0 else None
     newer_token = _token("p", window.owner, wanted[end - 1]) if 0 < end < len(wanted) else None
     return Page(shown, older, newer_token)
