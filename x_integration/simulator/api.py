@@ -1,6 +1,8 @@
 """X's endpoints under /2 that a reply-publishing product uses."""
 
+import hashlib
 import re
+from dataclasses import replace
 
 from werkzeug.wrappers import Response
 
@@ -15,9 +17,17 @@ from x_integration.simulator.problems import (
     json_answer,
     not_found,
 )
+from x_integration.simulator.queries import BadQuery, Query, read_query
 from x_integration.simulator.rules import check_draft
 from x_integration.simulator.shapes import Shaper, why_unseen
-from x_integration.simulator.timelines import PARAMETERS, read_window, turn_page
+from x_integration.simulator.timelines import (
+    PARAMETERS,
+    Page,
+    read_recent_window,
+    read_window,
+    turn_page,
+)
+from x_integration.simulator.world import ids_between
 
 _MENTIONS_KEPT = 800
 _POSTS_KEPT = 3200
@@ -56,6 +66,30 @@ def posts_by_ids(call: Call) -> Response:
     shaper = _shaper(call, Selection.of_posts(call.query, call.dialect))
     found, errors = shaper.sort_out([int(each) for each in dict.fromkeys(wanted)], "ids")
     return json_answer(shaper.posts_answer(found, errors))
+
+
+def search_recent(call: Call) -> Response:
+    """The last seven days; relevancy puts the best liked posts of a page first."""
+    dialect, world = call.dialect, call.simulator.state.world
+    _check_parameters(
+        call, "query", "sort_order", "next_token", *PARAMETERS, *_POST_SHAPE,
+        dialect.post_fields_parameter,
+    )  # fmt: skip
+    if {"next_token", "pagination_token"} <= call.query.keys():
+        raise _invalid(call, "next_token", "next_token and pagination_token are one and the same")
+    query, order = _query(call), _order(call)
+    owner = "search" + hashlib.sha256(call.query["query"].encode()).hexdigest()[:16]
+    window = read_recent_window(call.query, owner=owner, dialect=dialect.name, now=call.now)
+    selection = Selection.of_posts(call.query, dialect)
+    ids = [
+        post_id
+        for post_id in ids_between(world.order, window.after, window.before)
+        if _is_found(call, post_id) and query.found(world.posts[post_id], world)
+    ]
+    page = turn_page(ids, window, call.simulator.settings)
+    if order == "relevancy":
+        page = replace(page, ids=sorted(page.ids, key=lambda post_id: -_likes(call, post_id)))
+    return _page_answer(call, page, selection)
 
 
 def create_post(call: Call) -> Response:
@@ -108,12 +142,41 @@ def _timeline(call: Call, user_id: int, ids: list[int], kind: str, *also: str) -
         error = why_unseen(user)("user", "id", str(user_id), dialect=dialect.name)
         return json_answer({"errors": [error]})
     page = turn_page(ids, window, call.simulator.settings)
+    return _page_answer(call, page, selection)
+
+
+def _page_answer(call: Call, page: Page, selection: Selection) -> Response:
+    world = call.simulator.state.world
     answer = _shaper(call, selection).posts_answer([world.posts[post_id] for post_id in page.ids])
     return json_answer(answer | {"meta": page.meta()})
 
 
+def _query(call: Call) -> Query:
+    try:
+        return read_query(call.query.get("query", ""), tier=call.simulator.settings.access_tier)
+    except BadQuery as error:
+        raise _invalid(
+            call, "query", f"There were errors processing your request: {error}"
+        ) from None
+
+
+def _order(call: Call) -> str:
+    order = call.query.get("sort_order", "recency")
+    if order in ("recency", "relevancy"):
+        return order
+    raise _invalid(
+        call,
+        "sort_order",
+        f"The `sort_order` query parameter value [{order}] is not one of [recency,relevancy]",
+    )
+
+
+def _likes(call: Call, post_id: int) -> int:
+    return (call.simulator.state.world.posts[post_id].metrics or {}).get("likes", 0)
+
+
 def _is_found(call: Call, post_id: int) -> bool:
-    """Whether the mentions show the post to the caller, and know it by now."""
+    """Whether mentions and search show the post to the caller, and know it by now."""
     world = call.simulator.state.world
     post = world.posts[post_id]
     return post.indexed_ms <= call.now and world.may_see(call.caller, world.users[post.author_id])
@@ -166,6 +229,7 @@ ROUTES = [
     Route("GET", "/2/users/<id>/mentions", mentions, _READ),
     Route("GET", "/2/users/<id>/tweets", posts_of_user, _READ),
     Route("GET", "/2/tweets", posts_by_ids, _READ),
+    Route("GET", "/2/tweets/search/recent", search_recent, _READ),
     Route("POST", "/2/tweets", create_post, _WRITE),
     Route("DELETE", "/2/tweets/<id>", delete_post, _WRITE),
 ]

@@ -15,6 +15,7 @@ RATE_LIMITS = {
     "GET /2/users/{id}/mentions": 300,
     "GET /2/users/{id}/tweets": 900,
     "GET /2/tweets": 5000,
+    "GET /2/tweets/search/recent": 300,
 }
 _LARGEST = 10**9
 

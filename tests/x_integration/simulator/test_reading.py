@@ -287,9 +287,11 @@ def test_a_deleted_post_is_an_error_beside_the_others(simulator, brand, fan):
 def test_a_late_post_is_found_when_its_time_has_come(simulator, brand, fan):
     late = simulator.say("fan", "@brand late", indexed_after_seconds=60)["id"]
     soon = simulator.say("fan", "@brand at once")["id"]
-    assert ids(brand.mentions()) == [soon]
+    search = "/2/tweets/search/recent"
+    assert ids(brand.mentions()) == ids(brand.get(search, query="@brand").json()) == [soon]
     simulator.settings(ahead_seconds=61)
     assert ids(brand.mentions()) == [soon, late]
+    assert ids(brand.get(search, query="@brand").json()) == [soon, late]
 
 
 def test_a_late_post_stands_on_its_authors_timeline_at_once(simulator, brand, fan):
