@@ -3,9 +3,11 @@
 import hashlib
 import re
 from dataclasses import replace
+from typing import Any
 
 from werkzeug.wrappers import Response
 
+from x_integration.simulator import prices
 from x_integration.simulator.calls import Call, Route
 from x_integration.simulator.dialects import Selection
 from x_integration.simulator.drafts import read_draft
@@ -18,7 +20,7 @@ from x_integration.simulator.problems import (
     not_found,
 )
 from x_integration.simulator.queries import BadQuery, Query, read_query
-from x_integration.simulator.rules import check_draft
+from x_integration.simulator.rules import check_draft, is_summoned
 from x_integration.simulator.shapes import Shaper, why_unseen
 from x_integration.simulator.timelines import (
     PARAMETERS,
@@ -37,7 +39,7 @@ _POST_SHAPE = ("expansions", "user.fields", "media.fields", "poll.fields", "plac
 def me(call: Call) -> Response:
     _check_parameters(call, "user.fields", "expansions", call.dialect.post_fields_parameter)
     selection = Selection.of_users(call.query, call.dialect)
-    return json_answer(_shaper(call, selection).user_answer(call.caller))
+    return _sold(call, _shaper(call, selection).user_answer(call.caller), prices.USER_READ)
 
 
 def mentions(call: Call) -> Response:
@@ -65,7 +67,7 @@ def posts_by_ids(call: Call) -> Response:
             raise _invalid(call, "ids", f"The `ids` query parameter value [{each}] is not valid")
     shaper = _shaper(call, Selection.of_posts(call.query, call.dialect))
     found, errors = shaper.sort_out([int(each) for each in dict.fromkeys(wanted)], "ids")
-    return json_answer(shaper.posts_answer(found, errors))
+    return _sold(call, shaper.posts_answer(found, errors), prices.POST_READ)
 
 
 def search_recent(call: Call) -> Response:
@@ -104,7 +106,10 @@ def create_post(call: Call) -> Response:
         dialect=dialect.name,
         now=call.now,
     )
-    post = simulator.state.world.say(
+    world = simulator.state.world
+    summoned = target is not None and is_summoned(target, call.caller, world)
+    call.pay(prices.kind_of_post(draft.text, summoned=summoned))
+    post = world.say(
         call.caller,
         draft.text,
         source="api",
@@ -126,6 +131,7 @@ def delete_post(call: Call) -> Response:
         raise Refusal(404, body | {"status": 404})
     if post.author_id != call.caller.id:
         raise forbidden(DELETE_TEXT)
+    call.pay(prices.POST_DELETE)
     world.delete(post)
     return json_answer({"data": {"deleted": True}})
 
@@ -148,7 +154,25 @@ def _timeline(call: Call, user_id: int, ids: list[int], kind: str, *also: str) -
 def _page_answer(call: Call, page: Page, selection: Selection) -> Response:
     world = call.simulator.state.world
     answer = _shaper(call, selection).posts_answer([world.posts[post_id] for post_id in page.ids])
-    return json_answer(answer | {"meta": page.meta()})
+    return _sold(call, answer | {"meta": page.meta()}, prices.POST_READ)
+
+
+def _sold(call: Call, answer: dict[str, Any], kind: str) -> Response:
+    """The answer, paid for: its data, and what came along where that is billed too."""
+    data, includes = answer.get("data", []), answer.get("includes", {})
+    returned = {kind: _ids(data if isinstance(data, list) else [data])}
+    if call.simulator.settings.bills_expanded_users:
+        for each, name in (
+            (prices.USER_READ, "users"),
+            (prices.POST_READ, call.dialect.included_posts),
+        ):
+            returned[each] = [*returned.get(each, ()), *_ids(includes.get(name, []))]
+    call.pay_for(returned)
+    return json_answer(answer)
+
+
+def _ids(rows: list[dict[str, Any]]) -> list[int]:
+    return [int(row["id"]) for row in rows]
 
 
 def _query(call: Call) -> Query:

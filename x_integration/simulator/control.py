@@ -291,6 +291,16 @@ def hang_fault(call: Call) -> Response:
     return json_answer(hung.described(), 201)
 
 
+def bill(call: Call) -> Response:
+    """GET /control/bill: what X charged, per user, UTC day and kind."""
+    world, app_bill = call.simulator.state.world, call.simulator.state.bill
+    users: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    for (user_id, day, kind), line in sorted(app_bill.lines.items()):
+        days = users.setdefault(world.users[user_id].username, {})
+        days.setdefault(day, {})[kind] = {"count": line.count, "usd": str(line.usd)}
+    return json_answer({"users": users, "total_usd": str(app_bill.total)})
+
+
 def list_faults(call: Call) -> Response:
     return json_answer(call.simulator.faults.described())
 
@@ -432,6 +442,7 @@ ROUTES = [
     _route("POST", "/grants/bulk", grant_many),
     _route("GET", "/requests", requests),
     _route("PATCH", "/settings", change_settings),
+    _route("GET", "/bill", bill),
     _route("POST", "/faults", hang_fault),
     _route("GET", "/faults", list_faults),
     _route("DELETE", "/faults", take_faults_down),

@@ -214,6 +214,10 @@ class SimulatorProcess:
         """access_tier, expires_in, latency_ms, rate_limits, ahead_seconds and others (settings.py)."""
         self.control("PATCH", "/settings", changes)
 
+    def bill(self) -> dict[str, Any]:
+        """What X charged: {"users": {username: {day: {kind: {"count", "usd"}}}}, "total_usd"}."""
+        return dict(self.control("GET", "/bill"))
+
     def fault(self, kind: str, method: str, path: str, **fields: Any) -> dict[str, Any]:
         """Hang a fault: times, user, and the kind's own fields."""
         return dict(

@@ -46,6 +46,8 @@ class Settings:
     ahead_seconds: float = 0
     shuffled_pages: bool = False
     repeats_across_pages: int = 0  # so many posts of a page stand on the page after it too
+    bills_expanded_users: bool = False  # also posts in `includes`; X says nothing about either
+    credit_usd: float | None = None  # None: without end
 
     def limit_for(self, endpoint: str) -> int:
         """Requests per window: the endpoint's own number, else "*", else X's."""
@@ -66,6 +68,8 @@ class Settings:
             "ahead_seconds": _not_negative,
             "shuffled_pages": _flag,
             "repeats_across_pages": _count,
+            "bills_expanded_users": _flag,
+            "credit_usd": _credit,
         }
         unknown = sorted(set(changes) - set(takers))
         if unknown:
@@ -104,6 +108,10 @@ def _not_negative(name: str, value: Any) -> int | float:
     if _number(name, value) < 0:
         raise BadSetting(f"{name} must not be below 0.")
     return _number(name, value)
+
+
+def _credit(name: str, value: Any) -> int | float | None:
+    return None if value is None else _not_negative(name, value)
 
 
 def _count(name: str, value: Any) -> int:
