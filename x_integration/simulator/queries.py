@@ -1,7 +1,7 @@
 """The query language of recent search, as far as it is simulated (docs.x.com, "Build a query").
 
-A blank means AND and binds closer than OR; a minus negates a term or a group. Unlike X, which has
-some dozens more, this knows the operators that are listed here and refuses every other one.
+A blank means AND and binds closer than OR; a minus negates a term or a group. X has some dozens of
+operators more; those of docs/X-API.md are known here, and every other one is refused.
 """
 
 import re
@@ -157,14 +157,14 @@ def _term(piece: _Piece) -> Query:
 
 
 def _operator(piece: _Piece, name: str, value: str) -> Query:
-    if f"{name}:{value}" in _FILTERS:
-        return Query(_FILTERS[f"{name}:{value}"], stands_alone=False)
-    if name not in _OPERATORS:
+    if f"{name}:{value}" in FILTERS:
+        return Query(FILTERS[f"{name}:{value}"], stands_alone=False)
+    if name not in OPERATORS:
         raise BadQuery(
             f"Reference to invalid operator '{name}'. Operator is not available in current product "
             f"or product packaging (at position {piece.at})"
         )
-    shape, stands_alone, matcher = _OPERATORS[name]
+    shape, stands_alone, matcher = OPERATORS[name]
     if not re.fullmatch(shape, value, re.ASCII):
         raise BadQuery(
             f"Reference to invalid value '{value}' of operator '{name}' (at position {piece.at})"
@@ -237,7 +237,7 @@ def _told(name: str) -> Callable[[Post, World], int]:
 
 _USER, _ID, _COUNT = r"@?[A-Za-z0-9_]{1,19}", r"[0-9]{1,19}", r"[0-9]{1,9}"
 # What its value looks like, whether X takes it alone, and what it finds.
-_OPERATORS: dict[str, tuple[str, bool, Callable[[str], Found]]] = {
+OPERATORS: dict[str, tuple[str, bool, Callable[[str], Found]]] = {
     "from": (_USER, True, _from),
     "to": (_USER, True, _to),
     "conversation_id": (
@@ -252,7 +252,7 @@ _OPERATORS: dict[str, tuple[str, bool, Callable[[str], Found]]] = {
     "min_reposts": (_COUNT, False, _at_least(_told("reposts"))),
     "min_replies": (_COUNT, False, _at_least(lambda post, world: world.reply_count(post))),
 }
-_FILTERS: dict[str, Found] = {
+FILTERS: dict[str, Found] = {
     "is:retweet": lambda post, world: False,  # nobody reposts here
     "is:reply": lambda post, world: post.reply_to is not None,
     "is:quote": lambda post, world: post.quotes is not None,

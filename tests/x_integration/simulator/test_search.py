@@ -1,8 +1,11 @@
 """GET /2/tweets/search/recent: the query language, the seven days, the pages."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+
+from x_integration.simulator.queries import FILTERS, OPERATORS
 
 RECENT = "/2/tweets/search/recent"
 FIELDS = "author_id,referenced_tweets"
@@ -46,6 +49,7 @@ OURS = "$KC is up, so is the mood"
         ("coffee", [FIRST, REPLY]),
         ("COFFEE tea", [FIRST]),
         ("coff", []),
+        ('", "', [FIRST, OURS]),
         ('"coffee cake"', [REPLY]),
         ('coffee -"coffee cake"', [FIRST]),
         ("tea OR mood", [FIRST, OURS]),
@@ -106,6 +110,12 @@ def test_tags_links_and_accents_are_found(brand, talk, query):
 def test_a_query_that_x_cannot_read_is_an_invalid_request(brand, query, words):
     status, message = refusal(brand, query)
     assert (status, words in message) == (400, True), message
+
+
+@pytest.mark.parametrize("operator", [*(f"{name}:" for name in OPERATORS), *FILTERS])
+def test_every_operator_is_described_for_people(operator):
+    page = Path(__file__).resolve().parents[3] / "docs" / "X-API.md"
+    assert f"`{operator}`" in page.read_text()
 
 
 def test_an_enterprise_query_may_be_longer(simulator, brand):
