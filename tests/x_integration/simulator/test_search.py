@@ -130,7 +130,6 @@ def test_an_enterprise_query_may_be_longer(simulator, brand):
         {"max_results": "101"},
         {"sort_order": "best"},
         {"next_token": "zzz"},
-        {"next_token": "zzz", "pagination_token": "zzz"},
         {"exclude": "replies"},
         {"since_id": "1"},
         {"start_time": "2020-01-01T00:00:00Z"},
@@ -178,6 +177,14 @@ def test_a_token_is_good_for_its_own_query_only(simulator, brand, fan):
         simulator.say("fan", f"coffee {n}")
     token = brand.get(RECENT, query="coffee").json()["meta"]["next_token"]
     assert refusal(brand, "tea", next_token=token)[0] == 400
+
+
+def test_a_token_is_given_once(simulator, brand, fan):
+    for n in range(11):
+        simulator.say("fan", f"coffee {n}")
+    token = brand.get(RECENT, query="coffee").json()["meta"]["next_token"]
+    assert refusal(brand, "coffee", next_token=token, pagination_token=token)[0] == 400
+    assert len(found(brand, "coffee", next_token=token)) == 1
 
 
 def test_relevancy_shows_the_best_liked_first(simulator, brand):
