@@ -57,6 +57,7 @@ OURS = "$KC is up, so is the mood"
         ("coffee (today OR mood)", [FIRST]),
         ("coffee -(tea OR mood)", [REPLY]),
         ("喫茶店", [QUOTE]),
+        ("犬coffee", []),
         ("from:fan", [FIRST, QUOTE]),
         ("from:FAN -from:lia -coffee", [QUOTE]),
         ("to:fan", [REPLY]),
