@@ -40,13 +40,14 @@ format: ## write the code in its one style
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: ## measure a first look, renewals, the status API, reading and publishing, beside the bounds
+bench: ## measure a first look, renewals, the status API, reading, publishing and the guards, beside the bounds
 	deploy/make-env dev
 	$(python) -m tests.benchmarks.first_look
 	$(python) -m tests.benchmarks.tokens
 	$(python) -m tests.benchmarks.status
 	$(python) -m tests.benchmarks.ingest
 	$(python) -m tests.benchmarks.publishing
+	$(python) -m tests.benchmarks.texts
 
 bench-tokens: ## renewals in full: 10,000 accounts, 13 minutes (ARGS="--minutes 60")
 	deploy/make-env dev
