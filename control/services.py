@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import F, Min, Q
+from django.db.models import Exists, F, Min, OuterRef, Q
 from django_q.models import Schedule as ScheduleRow
 from django_q.models import Success
 
@@ -17,7 +17,7 @@ from publishing.services import propose_replies, usd_for_reading
 from revfirst.errors import RevFirstError
 from workspaces.actors import Actor
 from workspaces.models import Workspace
-from x_integration.models import XAccount
+from x_integration.models import Feed, XAccount
 from x_integration.services import ingest_feed, mentions_feed
 
 if TYPE_CHECKING:
@@ -104,5 +104,5 @@ def workspaces_to_cycle(due_at: datetime | None = None) -> list[Workspace]:
     )
     if due_at is None:
         return list(workspaces)
-    waiting = Q(next_read_at=None, feeds=None) | Q(next_read_at__lte=due_at)
-    return list(workspaces.filter(waiting)[:WORKSPACES_A_CYCLE])
+    is_new = ~Exists(Feed.objects.filter(workspace=OuterRef("pk")))
+    return list(workspaces.filter(is_new | Q(next_read_at__lte=due_at))[:WORKSPACES_A_CYCLE])

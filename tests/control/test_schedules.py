@@ -117,6 +117,22 @@ def test_who_has_waited_longest_is_read_first_and_a_failure_waits_like_everybody
     assert services.workspaces_to_cycle(due_at=now + timedelta(minutes=1)) == []
 
 
+def test_a_workspace_with_several_feeds_has_one_turn():
+    workspace, now = XAccountFactory().workspace, timezone.now()
+    mentions_feed(workspace, now=now)
+    Feed.objects.create(
+        workspace=workspace, kind=Feed.Kind.SEARCH, query="coffee", next_read_at=now
+    )
+    assert services.workspaces_to_cycle(due_at=now) == [workspace]
+
+
+def test_what_is_switched_off_is_not_due():
+    workspace, now = XAccountFactory().workspace, timezone.now()
+    mentions_feed(workspace, now=now)
+    Feed.objects.update(is_on=False)
+    assert services.workspaces_to_cycle(due_at=now) == []
+
+
 def test_what_a_cycle_has_no_time_for_goes_on_at_once(monkeypatch):
     XAccountFactory()
     monkeypatch.setattr("control.tasks.run_batch", lambda things, *args, **kwargs: len(things))
