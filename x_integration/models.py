@@ -272,11 +272,9 @@ class Feed(models.Model):
 class BilledRead(models.Model):
     """Something that X showed and charged for: the same thing once on a UTC day, whoever read it."""
 
+    pk = models.CompositePrimaryKey("day", "thing")
     day = models.DateField()
     thing = models.CharField(max_length=26)  # "post:<X's id>"
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["day", "thing"], name="billed_read_once")]
 
     def __str__(self) -> str:
         return f"{self.thing} on {self.day}"

@@ -108,6 +108,11 @@ def main() -> None:
     """Serve until the end."""
     port, user_id, username, posts = sys.argv[1:]
     mentions = _Mentions(user_id, username, int(posts))
+    ready = dict[str, tuple[bytes, str]]()
+
+    def made(query: dict[str, str]) -> tuple[bytes, str]:
+        page = mentions.page(query)
+        return json.dumps(page).encode(), page["meta"].get("next_token", "")
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -117,12 +122,16 @@ def main() -> None:
             query = {
                 name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()
             }
-            body = json.dumps(mentions.page(query)).encode()
+            asked_for = query.get("pagination_token", "")
+            body, following = ready.pop(asked_for) if asked_for in ready else made(query)
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            self.wfile.flush()
+            if following:  # made while the reader works: it waits for a wire, and not for us
+                ready[following] = made({**query, "pagination_token": following})
 
         def log_message(self, *args: object) -> None:
             """Say nothing."""
