@@ -12,7 +12,7 @@ python := $(VENV)/bin/python
 apps := revfirst workspaces x_integration publishing control
 sets := base demo test dev
 
-.PHONY: help demo test lint format bench bench-tokens bench-publishing chaos states requirements clean
+.PHONY: help demo test lint format bench bench-tokens bench-publishing bench-ingest chaos states requirements clean
 
 help: ## list the commands
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,12 +40,14 @@ format: ## write the code in its one style
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: ## measure a first look, renewals, the status API and publishing, beside the bounds
+bench: ## measure a first look, renewals, the status API, reading, publishing and the guards, beside the bounds
 	deploy/make-env dev
 	$(python) -m tests.benchmarks.first_look
 	$(python) -m tests.benchmarks.tokens
 	$(python) -m tests.benchmarks.status
+	$(python) -m tests.benchmarks.ingest
 	$(python) -m tests.benchmarks.publishing
+	$(python) -m tests.benchmarks.texts
 
 bench-tokens: ## renewals in full: 10,000 accounts, 13 minutes (ARGS="--minutes 60")
 	deploy/make-env dev
@@ -54,6 +56,10 @@ bench-tokens: ## renewals in full: 10,000 accounts, 13 minutes (ARGS="--minutes 
 bench-publishing: ## publishing in full: a million rows, 10 minutes (ARGS="--polls 0.2,0.1,0.05")
 	deploy/make-env dev
 	$(python) -m tests.benchmarks.publishing --rows 1000000 --rounds 300 --publications 1500 --taps 100 $(ARGS)
+
+bench-ingest: ## reading in full: 100,000 posts, half a minute
+	deploy/make-env dev
+	$(python) -m tests.benchmarks.ingest --posts 100000 $(ARGS)
 
 chaos: ## publish through 1,000 random faults and kills (ARGS="--chaos-seed 7 --chaos-run 12": one again)
 	deploy/make-env dev

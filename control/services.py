@@ -8,21 +8,24 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import Exists, F, Min, OuterRef, Q
 from django_q.models import Schedule as ScheduleRow
 from django_q.models import Success
 
 from control.models import Heartbeat
-from publishing.services import propose_replies
+from publishing.services import propose_replies, usd_for_reading
+from revfirst.errors import RevFirstError
 from workspaces.actors import Actor
 from workspaces.models import Workspace
-from x_integration.models import XAccount
-from x_integration.services import ingest_mentions
+from x_integration.models import Feed, XAccount
+from x_integration.services import ingest_feed, mentions_feed
 
 if TYPE_CHECKING:
     from revfirst.tasks import Schedule
     from x_integration.client import XClient
 
 SUCCESSES_KEPT = timedelta(days=7)
+WORKSPACES_A_CYCLE = 200
 
 
 def beat(name: str, *, now: datetime) -> None:
@@ -64,17 +67,42 @@ class Cycle:
     proposed: int
 
 
-def run_cycle(workspace: Workspace, *, x: XClient, actor: Actor, now: datetime) -> Cycle:
-    """Read what people said, and propose replies. Raises NoAccessToken or XReadFailed."""
+def run_cycle(
+    workspace: Workspace, *, x: XClient, actor: Actor, now: datetime, only_due: bool = False
+) -> Cycle:
+    """Read what people said, each feed within the budget, and propose replies.
+
+    With `only_due`, feeds whose time has not come are left alone. A feed that cannot be read keeps
+    neither the others nor the proposals waiting. Raises NoAccessToken, XReadFailed or OutOfTime afterwards.
+    """
     account = XAccount.objects.select_related("workspace").get(workspace=workspace)
-    ingested = ingest_mentions(account, x=x, actor=actor, now=now)
-    return Cycle(ingested, len(propose_replies(workspace, actor=actor, now=now)))
+    mentions_feed(workspace, now=now)
+    feeds = workspace.feeds.filter(is_on=True).select_related("workspace")
+    ingested, errors = 0, list[RevFirstError]()
+    for feed in feeds.due(now) if only_due else feeds.order_by("pk"):
+        usd = usd_for_reading(workspace, now=now)
+        try:
+            ingested += ingest_feed(feed, account, x=x, actor=actor, now=now, usd=usd)
+        except RevFirstError as error:
+            errors.append(error)
+    proposed = len(propose_replies(workspace, actor=actor, now=now))
+    if errors:
+        raise errors[0]
+    return Cycle(ingested, proposed)
 
 
-def workspaces_to_cycle() -> list[Workspace]:
-    """Every workspace with a live account that may work now."""
-    return list(
+def workspaces_to_cycle(due_at: datetime | None = None) -> list[Workspace]:
+    """Workspaces with a live account that may work, whoever has waited longest for a read first.
+
+    With `due_at`, only those that have something to read then, and no more than one cycle takes.
+    """
+    workspaces = (
         Workspace.objects.filter(x_account__revoked_at=None, paused_at=None)
         .exclude(x_account=None)
-        .order_by("slug")
+        .annotate(next_read_at=Min("feeds__next_read_at", filter=Q(feeds__is_on=True)))
+        .order_by(F("next_read_at").asc(nulls_first=True), "slug")
     )
+    if due_at is None:
+        return list(workspaces)
+    is_new = ~Exists(Feed.objects.filter(workspace=OuterRef("pk")))
+    return list(workspaces.filter(is_new | Q(next_read_at__lte=due_at))[:WORKSPACES_A_CYCLE])

@@ -1,17 +1,19 @@
 """What the worker does for the operation as a whole."""
 
 from django.utils import timezone
+from django_q.tasks import async_task
 
 from control import services
 from revfirst.batch import run_batch
 from revfirst.tasks import Schedule, task
 from workspaces.actors import Actor
 from x_integration.client import XClient
-from x_integration.services import forget_old_states
+from x_integration.services import forget_billed_reads, forget_old_states
 
+_CYCLE = Schedule("control.tasks.cycle", minutes=2)
 SCHEDULES = {
     "control.beat": Schedule("control.tasks.beat", minutes=1),
-    "control.cycle": Schedule("control.tasks.cycle", minutes=2),
+    "control.cycle": _CYCLE,
     "control.purge": Schedule("control.tasks.purge", minutes=24 * 60),
 }
 
@@ -26,24 +28,32 @@ def beat() -> str:
 
 
 @task
-def cycle() -> str:
-    """Ingest and propose for every workspace that may work."""
-    workspaces = services.workspaces_to_cycle()
+def cycle(until: float | None = None) -> str:
+    """Ingest and propose for the workspaces that have waited longest; what time cuts off goes on at once.
+
+    Not after `until`, in seconds since 1970: the next cycle has begun by then.
+    """
+    now = timezone.now()
+    until = until or now.timestamp() + 60 * _CYCLE.minutes
+    workspaces = services.workspaces_to_cycle(due_at=now)
     left = run_batch(
         workspaces,
         lambda workspace, x: services.run_cycle(
-            workspace, x=x, actor=Actor.worker(), now=timezone.now()
+            workspace, x=x, actor=Actor.worker(), now=timezone.now(), only_due=True
         ),
         tool=XClient,
         concurrency=8,
         seconds=10,  # + 20 s of reading + one call of 25 s end before the 60 s time-out
     )
+    if left and timezone.now().timestamp() < until:
+        async_task("control.tasks.cycle", until)
     return f"{len(workspaces) - left} workspaces, {left} left"
 
 
 @task
 def purge() -> str:
-    """Forget the task engine's old successes, and attempts to connect that ended long ago."""
+    """Forget the task engine's old successes, attempts to connect that ended, and what is billed."""
     now = timezone.now()
     results, states = services.purge_task_results(now=now), forget_old_states(now=now)
-    return f"{results} results and {states} attempts to connect removed"
+    reads = forget_billed_reads(now=now)
+    return f"{results} results, {states} attempts to connect and {reads} billed reads removed"

@@ -5,6 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from publishing import voice
+from publishing.errors import NoBrandVoice
+
 
 @register("publishing")
 def direct_api_is_closed(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -12,4 +15,15 @@ def direct_api_is_closed(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if settings.ENVIRONMENT == "production" and settings.PUBLISHING_DIRECT_API_ENABLED:
         hint = "Set PUBLISHING_DIRECT_API_ENABLED=false."
         return [Error("The direct API is open.", hint=hint, id="publishing.E001")]
+    return []
+
+
+@register("publishing")
+def the_brand_voice_can_be_used(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A file that cannot be used lets no text in; better to know before."""
+    try:
+        voice.current()
+    except NoBrandVoice as error:
+        hint = "Mend the file that BRAND_VOICE_FILE_PATH names: docs/BRAND-VOICE.md explains it."
+        return [Error(str(error), hint=hint, id="publishing.E002")]
     return []

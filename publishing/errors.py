@@ -35,6 +35,12 @@ class BadContent(Invalid):
     code = "bad_content"
 
 
+class NoBrandVoice(Unavailable):
+    """The brand voice file cannot be used, and without it no text is let in."""
+
+    code = "no_brand_voice"
+
+
 class AlreadyProposed(Conflict):
     """There is a live reply to this post already."""
 

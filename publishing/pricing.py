@@ -1,11 +1,11 @@
 """What X charges for a post, as data with a date (docs/X-API.md, Limits and prices)."""
 
-import re
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
 from publishing.models import Kind
+from publishing.text import links_in
 
 PRICES_AS_OF = date(2026, 8, 22)
 PRICES_USD = {
@@ -13,9 +13,6 @@ PRICES_USD = {
     "post_with_url": Decimal("0.200"),
     "summoned_reply": Decimal("0.010"),
 }
-# X counts a bare example.com as a link too, also before an underscore; what only looks like one costs
-# less than it is taken for.
-_URL = re.compile(r"https?://|\b[\w-]+(\.[\w-]+)*\.[^\W\d_]{2,}(?![^\W_])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -27,9 +24,12 @@ class Price:
 
 
 def price_of(kind: str, text: str, *, summoned: bool) -> Price:
-    """The price of publishing `text`; a summoned reply has its own, also with a link."""
+    """The price of publishing `text`; a summoned reply has its own, also with a link.
+
+    What only looks like a link costs less than it is taken for.
+    """
     if kind == Kind.REPLY and summoned:
         name = "summoned_reply"
     else:
-        name = "post_with_url" if _URL.search(text) else "post"
+        name = "post_with_url" if any(links_in(text)) else "post"
     return Price(PRICES_USD[name], name)

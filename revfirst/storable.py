@@ -1,17 +1,34 @@
 """What PostgreSQL can keep of what people and X send."""
 
+import json
 import math
 from typing import Any
 
 
 def storable(value: Any) -> Any:
-    """`value` without what PostgreSQL cannot keep: NULs, halves of surrogate pairs, infinities."""
+    """`value` without what PostgreSQL cannot keep: NULs, halves of surrogate pairs, infinities.
+
+    Hardly anything ever has one, and looking for them in one piece is ten times quicker.
+    """
+    return value if _is_storable(value) else _mended(value)
+
+
+def _is_storable(value: Any) -> bool:
+    try:
+        written = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        written.encode()  # refuses halves of surrogate pairs
+    except ValueError:
+        return False
+    return "\\u0000" not in written
+
+
+def _mended(value: Any) -> Any:
     if isinstance(value, str):
         return storable_text(value)
     if isinstance(value, dict):
-        return {storable(key): storable(inner) for key, inner in value.items()}
+        return {_mended(key): _mended(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [storable(inner) for inner in value]
+        return [_mended(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -16,6 +16,7 @@ from workspaces.models import AuditEvent, Counter
 from x_integration.answers import DUPLICATE_CONTENT
 from x_integration.client import XClient
 from x_integration.models import Spend
+from x_integration.services.spending import POST_READ
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,16 +82,18 @@ def check_books(x: World, workspaces: Iterable[Workspace], *, beside: Iterable[s
 def check_money(x: World, workspace: Workspace) -> None:
     """The ledger has what was executed or may have been, once each, and so has the counter.
 
-    X bills what stands there by a machine: all of it is in the ledger, and beside it doubts alone.
+    X bills what stands there by a machine: all of it is in the ledger, and beside it doubts alone. What
+    was read is a kind of its own.
     """
     tried = PublishAttempt.objects.filter(workspace=workspace, by_hand=False)
     charged = tried.filter(charged=True)
     owed = tried.filter(outcome__in=_COST_MONEY) | tried.filter(code=DUPLICATE_CONTENT)
     assert set(charged.values_list("pk")) == set(owed.values_list("pk"))
     calls, usd = _sum(charged, Count("pk"))
-    assert _sum(Spend.objects.filter(workspace=workspace), Sum("calls")) == (calls, usd)
+    ledger = Spend.objects.filter(workspace=workspace)
+    assert _sum(ledger.exclude(kind=POST_READ), Sum("calls")) == (calls, usd)
     counted = Counter.objects.filter(chain=str(workspace.pk), name="x_spend_usd_total")
-    assert sum(counted.values_list("value", flat=True)) == usd
+    assert sum(counted.values_list("value", flat=True)) == _sum(ledger, Sum("calls"))[1]
     mine = x.simulator.posts(username=workspace.x_account.username, source="api")
     bill = sum(_price(post) for post in mine)
     confirmed = charged.filter(outcome=Outcome.SUCCEEDED)

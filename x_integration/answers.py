@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 from revfirst.logs import HIDDEN
 from revfirst.storable import storable_text
-from x_integration.errors import XNotSent, XOutcomeUnknown, XRejected, XUnauthorized
+from x_integration.errors import XNotSent, XOutcomeUnknown, XReadFailed, XRejected, XUnauthorized
 
 WriteError = XNotSent | XRejected | XOutcomeUnknown
 
@@ -107,6 +107,16 @@ def write_error(problem: Problem) -> WriteError:
         code = "target_gone" if problem.status == 404 else f"x_{problem.status}"
         return XRejected(_says(problem), code=code)
     return XOutcomeUnknown(_says(problem), code=f"x_{problem.status}")
+
+
+def read_error(status: int, body: Any, headers: Mapping[str, str]) -> XReadFailed:
+    """The error to raise for an answer to a question that brought nothing."""
+    code = f"x_read_{status}"
+    if status == 402:
+        code = "no_credits"
+    elif Problem.of(status, body, headers).type == _USAGE_CAPPED:
+        code = "usage_capped"
+    return XReadFailed(f"X answered {status}.", code=code)
 
 
 def _unauthorized(problem: Problem) -> WriteError:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ import requests
 from django.conf import settings
 
 from revfirst.db import outside_transaction
-from x_integration.answers import Problem, Rate, rate_of, write_error
+from x_integration.answers import Problem, Rate, rate_of, read_error, write_error
 from x_integration.errors import (
     ConnectFailed,
     XNotSent,
@@ -29,17 +31,35 @@ from x_integration.errors import (
 )
 from x_integration.grants import TokenPair, oauth_error, refresh_error, token_pair
 from x_integration.payloads import FIELDS, Page, Post, is_id, parse_page
+from x_integration.snowflakes import first_id_at
 from x_integration.transport import Answer, Flight, Transport, in_flight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CREATE_POST", "Answer", "TokenPair", "XClient", "endpoint_of"]
+__all__ = ["CREATE_POST", "Answer", "TokenPair", "Window", "XClient", "endpoint_of"]
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5, 20, 25
 MAX_BODY_BYTES = 8_000_000
 MAX_PAGES = 1000
 CREATE_POST = "POST /2/tweets"
+LARGEST_PAGE = 100
+SEARCHED_BACK = timedelta(days=7) - timedelta(minutes=5)
 _ID_IN_PATH = re.compile(r"(?<=[a-z])/[0-9]+(?=/|$)")  # the version comes after nothing
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which posts to show: ids strictly between two, and how many on a page, asked before each."""
+
+    since_id: str = ""
+    until_id: str = ""
+    page_size: Callable[[], int] = lambda: LARGEST_PAGE
+
+    @property
+    def params(self) -> dict[str, str]:
+        """What X is told of it, but for the page."""
+        ids = {"since_id": self.since_id, "until_id": self.until_id}
+        return {name: post_id for name, post_id in ids.items() if post_id}
 
 
 class XClient:
@@ -89,6 +109,10 @@ class XClient:
         taken, self._rates = self._rates, {}
         return taken
 
+    def rate(self, endpoint: str) -> Rate | None:
+        """What X's headers said last of the endpoint, since they were taken."""
+        return self._rates.get(endpoint)
+
     def me(self, access_token: str) -> tuple[str, str]:
         """The id and the username of the account that the token belongs to. Raises XReadFailed."""
         data = self._read("/2/users/me", access_token).get("data")
@@ -104,10 +128,22 @@ class XClient:
         page = parse_page({"meta": {}, **self._read("/2/tweets", access_token, query)})
         return next((post for post in page.posts if post.id == post_id), None)
 
-    def mentions(self, user_id: str, *, access_token: str, since_id: str = "") -> Iterator[Page]:
+    def mentions(
+        self, user_id: str, window: Window | None = None, *, access_token: str
+    ) -> Iterator[Page]:
         """Pages of posts that mention the user, newest first; X shows 800. Raises XReadFailed."""
-        params = {"max_results": "100", **({"since_id": since_id} if since_id else {})}
-        return self._pages(f"/2/users/{user_id}/mentions", params, access_token)
+        return self._pages(f"/2/users/{user_id}/mentions", {}, access_token, window)
+
+    def search(
+        self, query: str, window: Window, *, access_token: str, now: datetime
+    ) -> Iterator[Page]:
+        """Pages of posts of the last seven days that match, newest first. Raises XReadFailed.
+
+        X refuses to be asked for what is older.
+        """
+        since = max(int(window.since_id or 0), first_id_at(now - SEARCHED_BACK))
+        within = replace(window, since_id=str(since))
+        return self._pages("/2/tweets/search/recent", {"query": query}, access_token, within)
 
     def timeline(self, user_id: str, *, access_token: str, start_time: datetime) -> Iterator[Page]:
         """Pages of the user's own posts since `start_time` (UTC), newest first; X shows 3,200.
@@ -115,8 +151,7 @@ class XClient:
         Raises XReadFailed.
         """
         since = start_time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        params = {"max_results": "100", "start_time": since}
-        return self._pages(f"/2/users/{user_id}/tweets", params, access_token)
+        return self._pages(f"/2/users/{user_id}/tweets", {"start_time": since}, access_token)
 
     def exchange_code(self, code: str, *, verifier: str) -> TokenPair:
         """Turn the callback's code (good for 30 s) into tokens. Raises ConnectFailed, XReadFailed."""
@@ -150,10 +185,15 @@ class XClient:
         if answer.status != 200:
             raise XReadFailed(f"X did not revoke ({oauth_error(answer, form)}).")
 
-    def _pages(self, path: str, params: dict[str, str], token: str) -> Iterator[Page]:
+    def _pages(
+        self, path: str, params: dict[str, str], token: str, window: Window | None = None
+    ) -> Iterator[Page]:
         """Every page: only a missing `next_token` is the end, a short page is not."""
-        query, turned = {**params, **FIELDS[settings.X_FIELD_DIALECT]}, set[str]()
+        window = window or Window()
+        query = {**params, **window.params, **FIELDS[settings.X_FIELD_DIALECT]}
+        turned = set[str]()
         while True:
+            query["max_results"] = str(window.page_size())
             page = parse_page(self._read(path, token, query), sent=[token])
             yield page
             if not page.next_token:
@@ -172,7 +212,7 @@ class XClient:
         if answer.status == 401:
             raise XUnauthorized("X did not accept the access token.")
         if answer.status != 200 or not isinstance(answer.json, dict):
-            raise XReadFailed(f"X answered {answer.status}.", code=f"x_read_{answer.status}")
+            raise read_error(answer.status, answer.json, answer.headers)
         return answer.json
 
     def _token_call(self, url: str, form: dict[str, str]) -> Answer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import models
 from django.db.models import ExpressionWrapper, Q, Value
+from django.utils import timezone
 
 from workspaces.models import User, Workspace
 from x_integration.crypto import SecretField
@@ -85,10 +86,6 @@ class XAccount(models.Model):
 
     held_at = models.DateTimeField(null=True)
     held_reason = models.CharField(max_length=60, blank=True)
-
-    mentions_seen_until = models.CharField(
-        max_length=19, blank=True, help_text="The newest mention of the last complete run."
-    )
 
     objects = XAccountQuerySet.as_manager()
 
@@ -213,6 +210,74 @@ class OAuthState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workspace} by {self.user}"
+
+
+class FeedQuerySet(models.QuerySet["Feed"]):
+    """Named reads of feeds."""
+
+    def due(self, now: datetime) -> FeedQuerySet:
+        """Feeds to read now, the one that has waited longest first."""
+        return self.filter(is_on=True, next_read_at__lte=now).order_by("next_read_at", "pk")
+
+
+class Feed(models.Model):
+    """What one workspace reads on X: the mentions of its account, or a saved search.
+
+    `seen_until` is the newest post of the last complete run. A run that broke off has read from
+    `reading_from` down to `read_down_to`, newest first, and the next one goes on there. Whoever reads
+    holds the lease `leased_until`.
+    """
+
+    class Kind(models.TextChoices):
+        """What is asked for."""
+
+        MENTIONS = "mentions"
+        SEARCH = "search"
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="feeds")
+    kind = models.CharField(max_length=8, choices=Kind)
+    query = models.CharField(max_length=512, blank=True)  # X takes no longer one of self-serve
+    is_on = models.BooleanField(default=True)
+    seen_until = models.CharField(max_length=19, blank=True, editable=False)
+    reading_from = models.CharField(max_length=19, blank=True, editable=False)
+    read_down_to = models.CharField(max_length=19, blank=True, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False)
+    next_read_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_read_at = models.DateTimeField(null=True, editable=False)
+    last_error = models.CharField(max_length=60, blank=True, editable=False)
+
+    objects = FeedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "kind", "query"], name="feed_once"),
+            models.CheckConstraint(
+                condition=Q(kind="mentions", query="") | Q(kind="search") & ~Q(query=""),
+                name="feed_search_has_query",
+            ),
+            models.CheckConstraint(
+                condition=Q(reading_from="", read_down_to="")
+                | ~Q(reading_from="") & ~Q(read_down_to=""),
+                name="feed_gap_has_two_ends",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_read_at"], condition=Q(is_on=True), name="feed_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workspace}: {self.query or self.kind}"
+
+
+class BilledRead(models.Model):
+    """Something that X showed and charged for: the same thing once on a UTC day, whoever read it."""
+
+    pk = models.CompositePrimaryKey("day", "thing")
+    day = models.DateField()
+    thing = models.CharField(max_length=26)  # "post:<X's id>"
+
+    def __str__(self) -> str:
+        return f"{self.thing} on {self.day}"
 
 
 class SourcePostQuerySet(models.QuerySet["SourcePost"]):

@@ -12,6 +12,11 @@ def first_id_at(instant: datetime) -> int:
     return max((instant - _EPOCH) // _MILLISECOND, 0) << _SEQUENCE_BITS
 
 
+def given_out_at(post_id: int) -> datetime:
+    """When the id was given out (UTC)."""
+    return _EPOCH + (post_id >> _SEQUENCE_BITS) * _MILLISECOND
+
+
 def earlier(post_id: int, by: timedelta) -> int:
     """The id that was due `by` before this one; 0 where there was none yet."""
     return max(post_id - (by // _MILLISECOND << _SEQUENCE_BITS), 0)

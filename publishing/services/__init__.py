@@ -1,6 +1,7 @@
 """Every write to this app's rows."""
 
 from publishing.services.attempts import price_of_item
+from publishing.services.budget import usd_for_reading
 from publishing.services.claim import claim_item
 from publishing.services.compare import Legs, compare_counters, compare_workspace
 from publishing.services.decide import approve_item, edit_item, reject_item, retry_item
@@ -43,5 +44,6 @@ __all__ = [
     "settle_attempt",
     "sweep",
     "take_back_item",
+    "usd_for_reading",
     "web_intent",
 ]

@@ -9,10 +9,10 @@ from django_q.tasks import async_task
 from publishing.errors import AlreadyPosted, AlreadyProposed, WrongState
 from publishing.models import QueueItem
 from publishing.services import approvals
+from publishing.services.content import check_content
 from publishing.services.deciders import check_four_eyes, check_may_decide
 from publishing.services.late import stands_on_x
 from publishing.services.moves import move_item
-from publishing.services.propose import check_content
 from workspaces import audit, reasons
 from workspaces.actors import Actor
 from workspaces.counters import Count
@@ -89,10 +89,11 @@ def reject_item(
 def edit_item(item_id: int, *, version: int, text: str, actor: Actor, now: datetime) -> QueueItem:
     """Change the text; an approval becomes void, and the item waits for a person again.
 
-    Raises ItemNotFound, WrongState, NotAllowed or BadContent.
+    Raises ItemNotFound, WrongState, NotAllowed, BadContent or NoBrandVoice.
     """
     user = check_may_decide(item_id, actor)
-    check_content(text)
+    item = QueueItem.objects.select_related("workspace", "source_post").get(pk=item_id)
+    check_content(text, workspace=item.workspace, source_post=item.source_post, besides=item_id)
     with holding_nobody_up():
         item = move_item(
             "edit", item_id, now=now, seen=version, text=text, written_by=user, **AFRESH

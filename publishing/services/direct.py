@@ -15,8 +15,9 @@ from publishing.services.approvals import snapshot_of
 from publishing.services.attempts import write_attempt
 from publishing.services.breaker import take_trial
 from publishing.services.claim import case_of, locked_account, reservations
+from publishing.services.content import check_unrepeatable, check_words
 from publishing.services.gates import APPROVAL, GATES, UP_TO_THE_ACCOUNT, Block, Case, first_block
-from publishing.services.propose import check_content, next_number
+from publishing.services.propose import next_number
 from publishing.services.publish import call_and_settle
 from publishing.states import State
 from revfirst.clock import Clock
@@ -47,7 +48,7 @@ def publish_directly(
     """Publish now, and return the item as it is afterwards: published, unconfirmed or failed.
 
     The same key with the same body brings the item of the first call, which may be publishing still.
-    Raises DirectPublishingDisabled in production, whoever calls; NotAllowed, BadContent, KeyReused,
+    Raises DirectPublishingDisabled in production, whoever calls; NotAllowed, BadContent, NoBrandVoice, KeyReused,
     AlreadyProposed when an item of the queue answers the same post, Blocked with the gate's reason, Busy,
     or what looking up the target at X raises.
     """
@@ -56,7 +57,7 @@ def publish_directly(
     if actor.user is None:
         raise NotAllowed("Only a person publishes directly.")
     check_operator(actor.user, workspace)
-    check_content(text)
+    check_words(text)
     request = _request(workspace, text, in_reply_to, idempotency_key)
     if (earlier := _earlier(request)) is not None:
         return earlier
@@ -64,6 +65,7 @@ def publish_directly(
     if in_reply_to is not None:
         _check_may_ask(workspace, actor=actor, now=clock())
         target = _target(workspace, in_reply_to, x=x, actor=actor, now=clock())
+    check_unrepeatable(text, source_post=target)
     token = get_workspace_x_access_token(workspace, now=clock(), x=x, wait=False)
     begun = monotonic()  # before the claim transaction: a claim is good for 2 s from here
     try:

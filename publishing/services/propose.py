@@ -9,7 +9,7 @@ from django.db.models import Q
 from publishing.errors import AlreadyProposed, BadContent, ItemNotFound
 from publishing.models import Kind, QueueItem
 from publishing.proposers import Proposal, propose_from_template
-from publishing.text import LIMIT, weighted_length
+from publishing.services.content import RECENT_TEXTS, check_content
 from revfirst.db import wait_for_locks_at_most
 from workspaces import audit
 from workspaces.actors import Actor
@@ -22,9 +22,7 @@ from workspaces.services import (
 )
 from x_integration.models import SourcePost
 
-_RECENT_TEXTS = 50
 _AT_ONCE = 100
-_LONGEST = 1000  # letters; what is longer is not even counted as X counts
 RELEVANT_FOR = timedelta(days=7)
 
 
@@ -43,14 +41,14 @@ def propose_item(
 
     A reply is relevant for a week after the post that it answers, unless `relevant_until` says otherwise.
 
-    Raises BadContent, AlreadyProposed, ItemNotFound for another workspace's post, or
+    Raises BadContent, NoBrandVoice, AlreadyProposed, ItemNotFound for another workspace's post, or
     WorkspaceNotFound for a stranger.
     """
     if actor.user:
         check_member(actor.user, workspace)
-    check_content(text)
     if source_post and source_post.workspace_id != workspace.pk:
         raise ItemNotFound("There is no such post in this workspace.")
+    check_content(text, workspace=workspace, source_post=source_post)
     try:
         with transaction.atomic(durable=True):
             item = QueueItem.objects.create(
@@ -83,26 +81,6 @@ def propose_item(
 
 def _relevance(post: SourcePost | None) -> datetime | None:
     return None if post is None else post.posted_at + RELEVANT_FOR
-
-
-def check_content(text: str) -> None:
-    """Raise BadContent, saying why, when X would not take the text."""
-    if not text.strip():
-        raise BadContent("There is no text.")
-    if len(text) > _LONGEST:
-        raise BadContent(f"The text is far too long: X takes {LIMIT} characters.")
-    if (length := weighted_length(text)) > LIMIT:
-        raise BadContent(f"The text is too long: {length} of {LIMIT} characters as X counts.")
-    if any(ord(c) < 32 and c not in "\n\t" for c in text) or not _is_text(text):
-        raise BadContent("The text holds characters that cannot be published.")
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # lone surrogates
-        return False
-    return True
 
 
 def next_number(workspace: Workspace) -> int:
@@ -151,5 +129,5 @@ def _unanswered(workspace: Workspace, now: datetime) -> Iterator[SourcePost]:
 def _fresh_proposal(workspace: Workspace, post: SourcePost) -> Proposal | None:
     """The first variant that was not said lately: X refuses duplicates, and people notice."""
     recent = workspace.items.order_by("-created_at").values_list("text", flat=True)
-    said = set(recent[:_RECENT_TEXTS])
+    said = set(recent[:RECENT_TEXTS])
     return next((p for p in propose_from_template(post) if p.text not in said), None)

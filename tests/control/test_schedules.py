@@ -1,20 +1,25 @@
 """The timetable, signs of life, and one turn of the cycle."""
 
 from datetime import timedelta
+from decimal import Decimal
 from importlib import import_module
+from inspect import signature
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
+from django_q.models import OrmQ, Success
 from django_q.models import Schedule as ScheduleRow
-from django_q.models import Success
 
 from control import schedules, services
 from control.models import Heartbeat
 from control.tasks import beat, cycle
 from revfirst.health import run_checks
+from tests.factories import XAccountFactory
 from tests.worlds import environment, manage
 from workspaces.models import Workspace
+from x_integration.models import Feed, Spend
+from x_integration.services import mentions_feed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,9 +39,9 @@ def test_syncing_again_does_not_make_everything_due_at_once():
 
 
 @pytest.mark.parametrize("schedule", schedules.from_code().values(), ids=lambda s: s.func)
-def test_every_schedule_names_a_function_that_takes_no_argument(schedule):
+def test_every_schedule_names_a_function_that_needs_no_argument(schedule):
     module, _, name = schedule.func.rpartition(".")
-    assert getattr(import_module(module), name).__wrapped__.__code__.co_argcount == 0
+    signature(getattr(import_module(module), name).__wrapped__).bind()
 
 
 def test_a_beat_makes_worker_and_scheduler_healthy():
@@ -85,6 +90,80 @@ def test_a_workspace_that_fails_does_not_stop_the_others(x):
     assert done.returncode == 1
     assert f"{well.slug}: 1 posts stored" in done.stdout
     assert "X answered 503" in done.stderr
+
+
+def test_a_workspace_whose_account_was_read_a_moment_ago_is_left_alone(x):
+    x.connected()
+    assert cycle() == "1 workspaces, 0 left"
+    assert cycle() == "0 workspaces, 0 left"
+
+
+def test_305_workspaces_get_their_turn_within_two_cycles_of_200():
+    """Whether it can be read or not: nobody has a token that X takes."""
+    slugs = [XAccountFactory(access="", refresh="").workspace.slug for _ in range(305)]
+    assert cycle() == "200 workspaces, 0 left"
+    assert cycle() == "105 workspaces, 0 left"
+    assert set(Feed.objects.values_list("workspace__slug", flat=True)) == set(slugs)
+
+
+def test_who_has_waited_longest_is_read_first_and_a_failure_waits_like_everybody():
+    accounts = [XAccountFactory(access="", refresh="") for _ in range(3)]
+    now = timezone.now()
+    for minutes, account in enumerate(accounts, start=1):
+        mentions_feed(account.workspace, now=now - timedelta(minutes=minutes))
+    waiting = [account.workspace.slug for account in reversed(accounts)]
+    assert [each.slug for each in services.workspaces_to_cycle(due_at=now)] == waiting
+    cycle()
+    assert services.workspaces_to_cycle(due_at=now + timedelta(minutes=1)) == []
+
+
+def test_a_workspace_with_several_feeds_has_one_turn():
+    workspace, now = XAccountFactory().workspace, timezone.now()
+    mentions_feed(workspace, now=now)
+    Feed.objects.create(
+        workspace=workspace, kind=Feed.Kind.SEARCH, query="coffee", next_read_at=now
+    )
+    assert services.workspaces_to_cycle(due_at=now) == [workspace]
+
+
+def test_what_is_switched_off_is_not_due():
+    workspace, now = XAccountFactory().workspace, timezone.now()
+    mentions_feed(workspace, now=now)
+    Feed.objects.update(is_on=False)
+    assert services.workspaces_to_cycle(due_at=now) == []
+
+
+def test_what_a_cycle_has_no_time_for_goes_on_at_once(monkeypatch):
+    XAccountFactory()
+    monkeypatch.setattr("control.tasks.run_batch", lambda things, *args, **kwargs: len(things))
+    assert cycle() == "0 workspaces, 1 left"
+    assert queued() == ["control.tasks.cycle"]
+    OrmQ.objects.all().delete()
+    cycle(until=timezone.now().timestamp())
+    assert queued() == []
+
+
+def queued():
+    return [task.func() for task in OrmQ.objects.all()]
+
+
+def test_a_search_that_fails_keeps_neither_mentions_nor_proposals_waiting(x):
+    workspace = x.connected()
+    x.mention(workspace)
+    Feed.objects.create(workspace=workspace, kind=Feed.Kind.SEARCH, query="coffee")
+    x.fault("html", method="GET", path="/2/tweets/search/recent")
+    done = manage("run_cycle", env=environment(x.simulator))
+    assert (done.returncode, workspace.items.count()) == (1, 1)
+
+
+def test_reading_stops_at_nine_tenths_of_the_budget(x):
+    workspace = x.connected()
+    Workspace.objects.update(monthly_budget_usd=Decimal(1))
+    for _ in range(200):
+        x.mention(workspace)
+    manage("run_cycle", env=environment(x.simulator))
+    assert Spend.objects.get(kind="post_read").usd == Decimal("0.9")
+    assert "0 posts stored" in manage("run_cycle", env=environment(x.simulator)).stdout
 
 
 def test_a_paused_workspace_is_not_cycled(x):

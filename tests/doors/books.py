@@ -31,6 +31,7 @@ APART = (
     *("workspaces_alarm", "control_heartbeat", "django_q_task", "django_admin_log"),  # tell people
     "workspaces_apikey",  # notes when each was last used; those that live are counted
     *("x_integration_oauthstate", "x_integration_ratewindow"),  # written whenever X is asked
+    *("x_integration_feed", "x_integration_billedread"),  # and so are these
 )
 
 

@@ -111,6 +111,7 @@ MADE_BEFORE = {
     "publishing/services/decide.py:decided",
     "publishing/services/settle.py:_spent",
     "publishing/services/settle.py:record_replies_published",
+    "x_integration/services/spending.py:counts",
 }
 
 

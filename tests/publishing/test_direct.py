@@ -93,6 +93,19 @@ def test_one_key_with_two_bodies_at_one_moment_publishes_one_of_them(x, cafe):
     assert len(x.machine_posts()) == 1
 
 
+def test_a_long_text_with_its_key_again_is_no_repetition(x, cafe):
+    answers = [ask(cafe, f"{TEXT} Come in, sit down, and have a coffee.", key="k") for _ in "ab"]
+    assert [answer.status_code for answer in answers] == [201, 201]
+
+
+def test_nobody_is_mentioned_directly_who_did_not_ask_for_it(x, cafe):
+    said = x.mention(cafe, by="lia")["id"]
+    told = [ask(cafe, "With @eva tonight"), ask(cafe, "@lia @eva hello", to=said)]
+    assert [answer.json()["code"] for answer in told] == ["bad_content", "bad_content"]
+    assert x.machine_posts() == []
+    assert ask(cafe, "@lia hello", to=said).status_code == 201
+
+
 def test_a_key_again_brings_the_first_item_and_uses_no_number(x, cafe):
     answers = [ask(cafe, key="k") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 201]
@@ -195,7 +208,7 @@ def test_what_was_ingested_is_not_looked_up(x, cafe):
     said = x.mention(cafe)
     x.ingest(cafe)
     assert ask(cafe, to=said["id"]).status_code == 201
-    assert not Spend.objects.filter(kind="post_read").exists()
+    assert not AuditEvent.objects.filter(type="posts.look_up").exists()
 
 
 # --- The same gates, the same settle -----------------------------------------------------------------

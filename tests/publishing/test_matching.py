@@ -24,6 +24,14 @@ WRITTEN = {
 }
 
 
+@pytest.fixture(autouse=True)
+def they_may_be_called(settings, tmp_path):
+    """The brand voice lets us mention two people without being asked."""
+    path = tmp_path / "voice.yaml"
+    path.write_text('languages: {"*": {mentions: [lia, rui]}}')
+    settings.BRAND_VOICE_FILE_PATH = str(path)
+
+
 def approved_post(x, text: str) -> QueueItem:
     """A post of our own, approved."""
     cafe = x.connected()

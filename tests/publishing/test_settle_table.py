@@ -15,6 +15,7 @@ from publishing.states import State
 from tests.worlds import WORKER, attempts, problem
 from workspaces.models import AuditEvent, Counter, SystemHold
 from x_integration.models import Spend, XAccount
+from x_integration.services.spending import POST_READ
 
 PREFIX = "https://api.twitter.com/2/problems/"
 SUMMON = "You can only reply to or quote posts where you are mentioned or are the author."
@@ -94,11 +95,13 @@ def settled(x, item: QueueItem, row: Row) -> QueueItem:
 def counted() -> dict[str, Decimal]:
     """Every counter that this publication touched, with its labels."""
     rows = Counter.objects.exclude(name__in=["replies_proposed_total", "approvals_total"])
+    rows = rows.exclude(labels=f"kind={POST_READ}")
     return {f"{row.name} {row.labels}".strip(): row.value for row in rows}
 
 
 def spent() -> list[tuple[str, int, Decimal]]:
-    return list(Spend.objects.values_list("kind", "calls", "usd"))
+    """What the ledger says, but for what was read before."""
+    return list(Spend.objects.exclude(kind=POST_READ).values_list("kind", "calls", "usd"))
 
 
 def approval() -> str:

@@ -47,7 +47,7 @@ from tests.x_integration.conftest import opened
 from workspaces.models import Alarm, AuditEvent, Counter, Membership, User
 from x_integration.client import Answer, TokenPair, XClient
 from x_integration.crypto import Secret
-from x_integration.models import OAuthState, XAccount
+from x_integration.models import Feed, OAuthState, XAccount
 from x_integration.services import begin_authorization, refresh_workspace_x_tokens
 
 AUTHORIZE, CALLBACK = "/integrations/x/oauth/authorize", "/integrations/x/oauth/callback"
@@ -252,6 +252,7 @@ class Run:
     def propose(self):
         """Somebody new speaks, and the worker proposes what to answer: the item."""
         self.x.mention(self.workspace, by=f"guest{QueueItem.objects.count()}")
+        Feed.objects.update(next_read_at=timezone.now())
         self.work("control.tasks.cycle")
         return QueueItem.objects.get(state=State.PENDING)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.x_integration.peers import answer, says
 from x_integration import client
-from x_integration.client import XClient
+from x_integration.client import Window, XClient
 from x_integration.errors import XReadFailed, XUnauthorized
 
 MENTIONS = "/2/users/{id}/mentions"
@@ -20,10 +20,9 @@ def dialect(request, settings):
     return request.param
 
 
-def mentions(voice, **more):
-    return list(
-        voice.client.mentions(voice.tokens.user_id, access_token=voice.tokens.access_token, **more)
-    )
+def mentions(voice, **window):
+    us, token = voice.tokens.user_id, voice.tokens.access_token
+    return list(voice.client.mentions(us, Window(**window), access_token=token))
 
 
 def timeline(voice, since, **more):

@@ -16,7 +16,7 @@ from tests.x_integration.simulator.test_openapi import (  # noqa: F401  # fixtur
     document,
     new_simulator,
 )
-from x_integration.client import XClient
+from x_integration.client import Window, XClient
 from x_integration.errors import XReadFailed, XRejected
 
 pytestmark = [
@@ -80,7 +80,7 @@ def test_asking_whose_token_this_is_conforms(aurora, conforms):
 def test_reading_mentions_conforms(aurora, conforms):
     token, us = aurora.tokens.access_token, aurora.tokens.user_id
     posts = next(aurora.client.mentions(us, access_token=token)).posts
-    list(aurora.client.mentions(us, access_token=token, since_id=posts[-1].id))
+    list(aurora.client.mentions(us, Window(since_id=posts[-1].id), access_token=token))
     conforms(f"/2/users/{us}/mentions", 2)
 
 

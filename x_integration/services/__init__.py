@@ -9,7 +9,7 @@ from x_integration.services.connect import (
     complete_authorization,
     forget_old_states,
 )
-from x_integration.services.ingest import ingest_mentions
+from x_integration.services.ingest import ingest_feed, ingest_mentions, mentions_feed
 from x_integration.services.keys import rotate_keys
 from x_integration.services.rates import is_window_end, remember_rates
 from x_integration.services.renewal import (
@@ -18,7 +18,7 @@ from x_integration.services.renewal import (
     renew_by_hand,
 )
 from x_integration.services.renewal_schedule import due_for_renewal, renew_at, renew_batch
-from x_integration.services.spending import record_spend
+from x_integration.services.spending import forget_billed_reads, record_spend
 from x_integration.services.targets import find_target
 from x_integration.services.tokens import (
     get_workspace_x_access_token,
@@ -36,15 +36,18 @@ __all__ = [
     "complete_authorization",
     "due_for_renewal",
     "find_target",
+    "forget_billed_reads",
     "forget_old_states",
     "get_workspace_x_access_token",
     "give_up_after_unauthorized",
     "hold_account",
+    "ingest_feed",
     "ingest_mentions",
     "is_window_end",
     "lift_account_hold",
     "many_of",
     "may_be_spent",
+    "mentions_feed",
     "note_unauthorized",
     "record_spend",
     "refresh_workspace_x_tokens",

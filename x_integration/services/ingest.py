@@ -1,88 +1,227 @@
-"""Reading what people say to the account. A run is stored whole, or not at all."""
+"""Reading what people say: each page is stored as it comes, and the mark never passes a gap."""
+
+from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from revfirst.batch import Patience
 from revfirst.clock import ticking
+from revfirst.errors import RevFirstError
 from workspaces import audit
-from workspaces.actors import Actor
-from x_integration.client import XClient
-from x_integration.eligibility import eligibility_of
-from x_integration.models import SourcePost, XAccount
-from x_integration.payloads import Post
+from workspaces.services import place_hold
+from x_integration.client import LARGEST_PAGE, Window
+from x_integration.models import Feed, RateWindow, XAccount
+from x_integration.services.rates import is_window_end
+from x_integration.services.spending import POST_READ_USD, record_post_reads
+from x_integration.services.storing import store_posts
 from x_integration.services.tokens import with_access_token
-from x_integration.snowflakes import earlier, first_id_at
+from x_integration.snowflakes import earlier, first_id_at, given_out_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from decimal import Decimal
+
+    from workspaces.actors import Actor
+    from workspaces.models import Workspace
+    from x_integration.client import XClient
+    from x_integration.payloads import Page
 
 READING_SECONDS = 20
-OVERLAP = timedelta(minutes=15)  # X may show a mention late (docs/X-API.md, Reading)
+OVERLAP = timedelta(minutes=15)  # X may show a post late (docs/X-API.md, Reading)
 CLOCK_SKEW = timedelta(minutes=5)
+LEASE = timedelta(seconds=60)  # 20 s of reading and one call of 25 s end before
+SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(minutes=2), timedelta(minutes=30)
+STOPS_EVERYBODY = {"no_credits", "usage_capped"}
+_SMALLEST_PAGE = {Feed.Kind.MENTIONS: 5, Feed.Kind.SEARCH: 10}
+_ENDPOINT = {
+    Feed.Kind.MENTIONS: "GET /2/users/{id}/mentions",
+    Feed.Kind.SEARCH: "GET /2/tweets/search/recent",
+}
 
 
-def ingest_mentions(account: XAccount, *, x: XClient, actor: Actor, now: datetime) -> int:
-    """Store the mentions that are new; returns how many.
+def mentions_feed(workspace: Workspace, *, now: datetime) -> Feed:
+    """The workspace's mentions, as something to read; made when it is asked for first."""
+    feed, _ = Feed.objects.get_or_create(
+        workspace=workspace, kind=Feed.Kind.MENTIONS, query="", defaults={"next_read_at": now}
+    )
+    return feed
 
-    Raises NoAccessToken, XUnauthorized, XReadFailed or OutOfTime. Every page is read before anything is
-    stored: a broken page leaves nothing half, and the mark of the last complete run never passes
-    an incomplete one. Each run reads the last quarter of an hour before the mark again.
+
+def ingest_mentions(
+    account: XAccount, *, x: XClient, actor: Actor, now: datetime, usd: Decimal | None = None
+) -> int:
+    """Store the account's mentions that are new; returns how many. As `ingest_feed`."""
+    feed = mentions_feed(account.workspace, now=now)
+    return ingest_feed(feed, account, x=x, actor=actor, now=now, usd=usd)
+
+
+def ingest_feed(
+    feed: Feed,
+    account: XAccount,
+    *,
+    x: XClient,
+    actor: Actor,
+    now: datetime,
+    usd: Decimal | None = None,
+) -> int:
+    """Store what is new of a feed, page by page; returns how many posts. 0 while somebody else reads it.
+
+    Each run reads the last quarter of an hour before the mark again. A run that breaks off leaves the
+    mark where it was, and where it stopped: the next one goes on there. With `usd`, X charges no more
+    than that.
+
+    Raises NoAccessToken, XUnauthorized, XReadFailed or OutOfTime; what was read until then is stored.
     """
-    patience = Patience(READING_SECONDS)
-    since = earlier(int(account.mentions_seen_until or 0), OVERLAP)
-
-    def read(token: str) -> dict[str, Post]:
-        pages = x.mentions(
-            account.x_user_id, access_token=token, since_id=str(since) if since else ""
-        )
-        return {post.id: post for page in patience.each(pages) for post in page.posts}
-
-    posts = with_access_token(
-        account.workspace, read, x=x, actor=actor, clock=ticking(now), patience=patience
-    )
-    if not posts:
+    lease = now + LEASE
+    free = Q(leased_until=None) | Q(leased_until__lte=now)
+    if not Feed.objects.filter(free, pk=feed.pk).update(leased_until=lease):
         return 0
-    with transaction.atomic(durable=True):
-        _move_mark(account, max(map(int, posts)), now=now)
-        known = SourcePost.objects.filter(workspace=account.workspace, x_post_id__in=posts)
-        for post_id in known.values_list("x_post_id", flat=True):
-            del posts[post_id]
-        SourcePost.objects.bulk_create(
-            [source_post_of(account, post, now) for post in posts.values()]
+    feed.refresh_from_db()
+    run = _Run(feed, account, now=now, usd=usd)
+    error = ""
+    try:
+        run.read(x, actor=actor)
+    except RevFirstError as failed:
+        error = failed.code
+        _hold_what_must_not_go_on(failed, actor=actor, now=now)
+        raise
+    except BaseException as failed:
+        error = type(failed).__name__
+        raise
+    finally:
+        row = Feed.objects.filter(pk=feed.pk, leased_until=lease)
+        row.update(leased_until=None, last_error=error[:60], **run.left_behind())
+    return run.new
+
+
+def _hold_what_must_not_go_on(error: RevFirstError, *, actor: Actor, now: datetime) -> None:
+    if error.code in STOPS_EVERYBODY:
+        place_hold(error.code, reason=str(error)[:200], actor=actor, now=now)
+
+
+class _Run:
+    """One run over a feed: how far it came, and what it has stored."""
+
+    def __init__(
+        self, feed: Feed, account: XAccount, *, now: datetime, usd: Decimal | None
+    ) -> None:
+        self._feed, self._account, self._now, self._usd = feed, account, now, usd
+        self._kind = Feed.Kind(feed.kind)
+        self._endpoint = _ENDPOINT[self._kind]
+        self._newest, self._oldest = int(feed.reading_from or 0), int(feed.read_down_to or 0)
+        self._fills_a_gap = bool(feed.read_down_to)
+        self._falls = True  # each page is older than the one before, as X promises
+        self._is_whole = False
+        self._not_before: datetime | None = None
+        self.new = 0
+
+    def read(self, x: XClient, *, actor: Actor) -> None:
+        """Read and store to the last page, or to where rate limit or budget end it."""
+        patience = Patience(READING_SECONDS)
+
+        def pages(token: str) -> None:
+            for page in patience.each(self._pages(x, token)):
+                self._store(page, actor=actor)
+                if page.next_token and self._must_stop(x):
+                    return
+            self._is_whole = True
+
+        if self._page_size() == 0 or self._window_is_spent():
+            return
+        with_access_token(
+            self._feed.workspace,
+            pages,
+            x=x,
+            actor=actor,
+            clock=ticking(self._now),
+            patience=patience,
         )
-        if posts:
-            audit.record(
-                "posts.ingest",
-                workspace=account.workspace,
-                subject="account",
-                actor=actor,
-                now=now,
-                data={"new": len(posts)},
-            )
-    return len(posts)
 
+    def left_behind(self) -> dict[str, Any]:
+        """The feed's columns after the run, complete or not."""
+        mark, gap = int(self._feed.seen_until or 0), self._falls and self._newest and self._oldest
+        if self._is_whole:
+            mark, gap = max(mark, min(self._newest, first_id_at(self._now + CLOCK_SKEW))), 0
+        return {
+            "seen_until": str(mark or ""),
+            "reading_from": str(self._newest) if gap else "",
+            "read_down_to": str(self._oldest) if gap else "",
+            "last_read_at": self._now,
+            "next_read_at": self._not_before or self._now + self._pause(mark),
+        }
 
-def _move_mark(account: XAccount, newest: int, *, now: datetime) -> None:
-    """Move the mark on, never back and never past the present; the row stays locked."""
-    row = XAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
-    mark = min(newest, first_id_at(now + CLOCK_SKEW))
-    if mark > int(row.mentions_seen_until or 0):
-        XAccount.objects.filter(pk=row.pk).update(mentions_seen_until=str(mark))
+    def _pause(self, mark: int) -> timedelta:
+        """The quieter it is, the longer: a twentieth of the silence. A gap is filled at once."""
+        if self._is_whole and self._fills_a_gap:
+            return timedelta(0)
+        if not self._is_whole:
+            return SHORTEST_PAUSE
+        heard_at = given_out_at(mark) if mark else self._account.connected_at
+        return min(max((self._now - heard_at) / 20, SHORTEST_PAUSE), LONGEST_PAUSE)
 
+    def _pages(self, x: XClient, token: str) -> Iterator[Page]:
+        """The pages that are left to read, of posts younger than the mark and a bit."""
+        since = earlier(int(self._feed.seen_until or 0), OVERLAP)
+        until = self._oldest if self._falls else 0
+        if until and until <= since + 1:  # it broke off before its last page, which was empty
+            return iter(())
+        window = Window(str(since or ""), str(until or ""), self._page_size)
+        if self._kind == Feed.Kind.SEARCH:
+            return x.search(self._feed.query, window, access_token=token, now=self._now)
+        return x.mentions(self._account.x_user_id, window, access_token=token)
 
-def source_post_of(account: XAccount, post: Post, now: datetime) -> SourcePost:
-    """The row for a post, not saved yet, with the verdict on whether we may answer it."""
-    eligibility, reason = eligibility_of(post, us=account.x_user_id, our_name=account.username)
-    return SourcePost(
-        workspace=account.workspace,
-        x_post_id=post.id,
-        author_id=post.author_id,
-        author_username=post.author_username,
-        text=post.text,
-        lang=post.lang,
-        conversation_id=post.conversation_id,
-        posted_at=post.created_at,
-        eligibility=eligibility,
-        eligibility_reason=reason,
-        payload=post.raw,
-        ingested_at=now,
-    )
+    def _store(self, page: Page, *, actor: Actor) -> None:
+        """The page's posts, what it cost, and how far we are: all of it, or nothing."""
+        if not page.posts:
+            return
+        workspace = self._feed.workspace
+        with transaction.atomic(durable=True):
+            new = store_posts(self._account, page.posts, now=self._now)
+            charge = record_post_reads(workspace, [post.id for post in page.posts], now=self._now)
+            if new or charge.usd:
+                audit.record(
+                    "posts.ingest",
+                    workspace=workspace,
+                    subject="account",
+                    actor=actor,
+                    now=self._now,
+                    data={"new": new, **charge.data},
+                    counts=charge.counts,
+                )
+        self.new += new
+        if self._usd is not None:
+            self._usd -= charge.usd
+        ids = [int(post.id) for post in page.posts]
+        self._falls = self._falls and not (self._oldest and max(ids) > self._oldest)
+        self._newest = max(self._newest, *ids)
+        self._oldest = min(self._oldest or ids[0], *ids)
+
+    def _page_size(self) -> int:
+        """How many posts to ask for, so that the budget pays for all of them; 0 when it is used up."""
+        if self._usd is None:
+            return LARGEST_PAGE
+        affordable = min(int(self._usd / POST_READ_USD), LARGEST_PAGE)
+        return affordable if affordable >= _SMALLEST_PAGE[self._kind] else 0
+
+    def _must_stop(self, x: XClient) -> bool:
+        if (rate := x.rate(self._endpoint)) is not None and rate.remaining == 0:
+            self._wait_for(rate.reset_at)
+        if self._page_size() == 0:
+            self._not_before = self._now + LONGEST_PAUSE
+        return self._not_before is not None
+
+    def _window_is_spent(self) -> bool:
+        spent = RateWindow.objects.filter(account=self._account, endpoint=self._endpoint)
+        window = spent.filter(remaining=0, reset_at__gt=self._now).first()
+        if window is not None:
+            self._wait_for(window.reset_at)
+        return window is not None
+
+    def _wait_for(self, reset_at: datetime) -> None:
+        """Not longer than a window may be: nobody would ask again until then."""
+        if is_window_end(reset_at, now=self._now):
+            self._not_before = reset_at

@@ -5,14 +5,13 @@ from datetime import datetime
 from revfirst.clock import ticking
 from workspaces import audit
 from workspaces.actors import Actor
-from workspaces.counters import Count
 from workspaces.models import Workspace
 from workspaces.services import holding_nobody_up
 from x_integration.client import XClient
 from x_integration.errors import NoAccessToken
 from x_integration.models import SourcePost, XAccount
-from x_integration.services.ingest import source_post_of
-from x_integration.services.spending import POST_READ, POST_READ_USD, record_spend
+from x_integration.services.spending import record_post_reads
+from x_integration.services.storing import store_posts
 from x_integration.services.tokens import with_access_token
 
 
@@ -41,16 +40,16 @@ def find_target(
     if post is None:
         return None
     with holding_nobody_up():
-        SourcePost.objects.bulk_create([source_post_of(account, post, now)], ignore_conflicts=True)
+        store_posts(account, [post], now=now)
         stored = known.get()
-        record_spend(workspace, POST_READ, POST_READ_USD, now=now)
+        charge = record_post_reads(workspace, [post.id], now=now)
         audit.record(
             "posts.look_up",
             workspace=workspace,
             subject="account",
             actor=actor,
             now=now,
-            data={"source_post": stored.pk, "usd": str(POST_READ_USD), "spend": POST_READ},
-            counts=[Count("x_spend_usd_total", {"kind": POST_READ}, POST_READ_USD)],
+            data={"source_post": stored.pk, **charge.data},
+            counts=charge.counts,
         )
     return stored

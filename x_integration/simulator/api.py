@@ -1,9 +1,13 @@
 """X's endpoints under /2 that a reply-publishing product uses."""
 
+import hashlib
 import re
+from dataclasses import replace
+from typing import Any
 
 from werkzeug.wrappers import Response
 
+from x_integration.simulator import prices
 from x_integration.simulator.calls import Call, Route
 from x_integration.simulator.dialects import Selection
 from x_integration.simulator.drafts import read_draft
@@ -13,12 +17,19 @@ from x_integration.simulator.problems import (
     forbidden,
     invalid_request,
     json_answer,
-    not_authorized,
     not_found,
 )
-from x_integration.simulator.rules import check_draft
-from x_integration.simulator.shapes import Shaper
-from x_integration.simulator.timelines import PARAMETERS, read_window, turn_page
+from x_integration.simulator.queries import BadQuery, Query, read_query
+from x_integration.simulator.rules import check_draft, is_summoned
+from x_integration.simulator.shapes import Shaper, why_unseen
+from x_integration.simulator.timelines import (
+    PARAMETERS,
+    Page,
+    read_recent_window,
+    read_window,
+    turn_page,
+)
+from x_integration.simulator.world import ids_between
 
 _MENTIONS_KEPT = 800
 _POSTS_KEPT = 3200
@@ -28,12 +39,12 @@ _POST_SHAPE = ("expansions", "user.fields", "media.fields", "poll.fields", "plac
 def me(call: Call) -> Response:
     _check_parameters(call, "user.fields", "expansions", call.dialect.post_fields_parameter)
     selection = Selection.of_users(call.query, call.dialect)
-    return json_answer(_shaper(call, selection).user_answer(call.caller))
+    return _sold(call, _shaper(call, selection).user_answer(call.caller), prices.USER_READ)
 
 
 def mentions(call: Call) -> Response:
     world, user_id = call.simulator.state.world, _path_id(call)
-    ids = [post_id for post_id in world.mentions_of(user_id) if _may_be_seen(call, post_id)]
+    ids = [post_id for post_id in world.mentions_of(user_id) if _is_found(call, post_id)]
     return _timeline(call, user_id, ids[-_MENTIONS_KEPT:], "mentions")
 
 
@@ -56,7 +67,31 @@ def posts_by_ids(call: Call) -> Response:
             raise _invalid(call, "ids", f"The `ids` query parameter value [{each}] is not valid")
     shaper = _shaper(call, Selection.of_posts(call.query, call.dialect))
     found, errors = shaper.sort_out([int(each) for each in dict.fromkeys(wanted)], "ids")
-    return json_answer(shaper.posts_answer(found, errors))
+    return _sold(call, shaper.posts_answer(found, errors), prices.POST_READ)
+
+
+def search_recent(call: Call) -> Response:
+    """The last seven days; relevancy puts the best liked posts of a page first."""
+    dialect, world = call.dialect, call.simulator.state.world
+    _check_parameters(
+        call, "query", "sort_order", "next_token", *PARAMETERS, *_POST_SHAPE,
+        dialect.post_fields_parameter,
+    )  # fmt: skip
+    if {"next_token", "pagination_token"} <= call.query.keys():
+        raise _invalid(call, "next_token", "next_token and pagination_token are one and the same")
+    query, order = _query(call), _order(call)
+    owner = "search" + hashlib.sha256(call.query["query"].encode()).hexdigest()[:16]
+    window = read_recent_window(call.query, owner=owner, dialect=dialect.name, now=call.now)
+    selection = Selection.of_posts(call.query, dialect)
+    ids = [
+        post_id
+        for post_id in ids_between(world.order, window.after, window.before)
+        if _is_found(call, post_id) and query.found(world.posts[post_id], world)
+    ]
+    page = turn_page(ids, window, call.simulator.settings)
+    if order == "relevancy":
+        page = replace(page, ids=sorted(page.ids, key=lambda post_id: -_likes(call, post_id)))
+    return _page_answer(call, page, selection)
 
 
 def create_post(call: Call) -> Response:
@@ -71,7 +106,10 @@ def create_post(call: Call) -> Response:
         dialect=dialect.name,
         now=call.now,
     )
-    post = simulator.state.world.say(
+    world = simulator.state.world
+    summoned = target is not None and is_summoned(target, call.caller, world)
+    call.pay(prices.kind_of_post(draft.text, summoned=summoned))
+    post = world.say(
         call.caller,
         draft.text,
         source="api",
@@ -93,6 +131,7 @@ def delete_post(call: Call) -> Response:
         raise Refusal(404, body | {"status": 404})
     if post.author_id != call.caller.id:
         raise forbidden(DELETE_TEXT)
+    call.pay(prices.POST_DELETE)
     world.delete(post)
     return json_answer({"data": {"deleted": True}})
 
@@ -106,17 +145,65 @@ def _timeline(call: Call, user_id: int, ids: list[int], kind: str, *also: str) -
     world = call.simulator.state.world
     user = world.users.get(user_id)
     if user is None or not world.may_see(call.caller, user):
-        describe = not_authorized if user else not_found
-        error = describe("user", "id", str(user_id), dialect=dialect.name)
+        error = why_unseen(user)("user", "id", str(user_id), dialect=dialect.name)
         return json_answer({"errors": [error]})
-    page = turn_page(ids, window)
-    answer = _shaper(call, selection).posts_answer([world.posts[post_id] for post_id in page.ids])
-    return json_answer(answer | {"meta": page.meta()})
+    page = turn_page(ids, window, call.simulator.settings)
+    return _page_answer(call, page, selection)
 
 
-def _may_be_seen(call: Call, post_id: int) -> bool:
+def _page_answer(call: Call, page: Page, selection: Selection) -> Response:
     world = call.simulator.state.world
-    return world.may_see(call.caller, world.users[world.posts[post_id].author_id])
+    answer = _shaper(call, selection).posts_answer([world.posts[post_id] for post_id in page.ids])
+    return _sold(call, answer | {"meta": page.meta()}, prices.POST_READ)
+
+
+def _sold(call: Call, answer: dict[str, Any], kind: str) -> Response:
+    """The answer, paid for: its data, and what came along where that is billed too."""
+    data, includes = answer.get("data", []), answer.get("includes", {})
+    returned = {kind: _ids(data if isinstance(data, list) else [data])}
+    if call.simulator.settings.bills_expanded_users:
+        for each, name in (
+            (prices.USER_READ, "users"),
+            (prices.POST_READ, call.dialect.included_posts),
+        ):
+            returned[each] = [*returned.get(each, ()), *_ids(includes.get(name, []))]
+    call.pay_for(returned)
+    return json_answer(answer)
+
+
+def _ids(rows: list[dict[str, Any]]) -> list[int]:
+    return [int(row["id"]) for row in rows]
+
+
+def _query(call: Call) -> Query:
+    try:
+        return read_query(call.query.get("query", ""), tier=call.simulator.settings.access_tier)
+    except BadQuery as error:
+        raise _invalid(
+            call, "query", f"There were errors processing your request: {error}"
+        ) from None
+
+
+def _order(call: Call) -> str:
+    order = call.query.get("sort_order", "recency")
+    if order in ("recency", "relevancy"):
+        return order
+    raise _invalid(
+        call,
+        "sort_order",
+        f"The `sort_order` query parameter value [{order}] is not one of [recency,relevancy]",
+    )
+
+
+def _likes(call: Call, post_id: int) -> int:
+    return (call.simulator.state.world.posts[post_id].metrics or {}).get("likes", 0)
+
+
+def _is_found(call: Call, post_id: int) -> bool:
+    """Whether mentions and search show the post to the caller, and know it by now."""
+    world = call.simulator.state.world
+    post = world.posts[post_id]
+    return post.indexed_ms <= call.now and world.may_see(call.caller, world.users[post.author_id])
 
 
 def _shaper(call: Call, selection: Selection) -> Shaper:
@@ -166,6 +253,7 @@ ROUTES = [
     Route("GET", "/2/users/<id>/mentions", mentions, _READ),
     Route("GET", "/2/users/<id>/tweets", posts_of_user, _READ),
     Route("GET", "/2/tweets", posts_by_ids, _READ),
+    Route("GET", "/2/tweets/search/recent", search_recent, _READ),
     Route("POST", "/2/tweets", create_post, _WRITE),
     Route("DELETE", "/2/tweets/<id>", delete_post, _WRITE),
 ]

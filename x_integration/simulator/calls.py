@@ -1,13 +1,17 @@
 """What a view gets and how it is found: the seam between HTTP and the simulator's work."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request, Response
 
+from x_integration.simulator.bill import cost_of
 from x_integration.simulator.dialects import Dialect, spoken_in
 from x_integration.simulator.grants import Family
+from x_integration.simulator.journal import Event
+from x_integration.simulator.problems import no_credits
 from x_integration.simulator.world import User
 
 if TYPE_CHECKING:
@@ -39,6 +43,25 @@ class Call:
         if self.family is None:
             raise LookupError("this route asks for no bearer token")
         return self.simulator.state.world.users[self.family.user_id]
+
+    def pay(self, kind: str) -> None:
+        """Charge for what the call is about to do. Raises Refusal (402) where the credit ends."""
+        user, bill = self.caller, self.simulator.state.bill
+        self._pay([bill.act(user.id, kind, now=self.now)])
+
+    def pay_for(self, resources: Mapping[str, Iterable[int]]) -> None:
+        """Charge for the ids of each kind that the call is about to return. Raises Refusal (402)."""
+        user, bill = self.caller, self.simulator.state.bill
+        charges = [bill.read(user.id, kind, ids, now=self.now) for kind, ids in resources.items()]
+        self._pay([charge for charge in charges if charge is not None])
+
+    def _pay(self, charges: list[Event]) -> None:
+        """All of the charges, or none."""
+        bill, credit = self.simulator.state.bill, self.simulator.settings.credit_usd
+        after = bill.total + sum(map(cost_of, charges))
+        if charges and credit is not None and after > Decimal(str(credit)):
+            raise no_credits(dialect=self.dialect.name)
+        bill.charge(charges)
 
 
 View = Callable[[Call], Response]

@@ -26,6 +26,7 @@ from x_integration.simulator.world import Post, User
 VERSION = 1
 # First segments of the simulator's own pages: a user of that name would have no profile.
 _RESERVED = {"2", "assets", "control", "i", "intent"}
+_LONGEST_SECONDS = 10**9
 _PROFILE_FIELDS = (
     "description",
     "location",
@@ -86,7 +87,8 @@ def list_users(call: Call) -> Response:
 def put_user(call: Call) -> Response:
     """POST /control/users: 201 for a new user, 200 for a changed one.
 
-    A suspended user's writes are refused until "suspended" is false again.
+    A suspended user's writes are refused, and nobody else sees what the user said, until "suspended"
+    is false again.
     """
     body = _read(call, "username", "name", "protected", "suspended", *_PROFILE_FIELDS)
     world = call.simulator.state.world
@@ -119,10 +121,13 @@ def list_posts(call: Call) -> Response:
 
 
 def say(call: Call) -> Response:
-    """POST /control/posts: somebody says something; no rule of X's is asked."""
+    """POST /control/posts: somebody says something; no rule of X's is asked.
+
+    With "indexed_after_seconds", mentions and search show it only from then on.
+    """
     body = _read(
         call, "username", "text", "in_reply_to", "quote", "created_at", "auto_mention", "lang",
-        "reply_settings", "source",
+        "reply_settings", "source", "indexed_after_seconds",
     )  # fmt: skip
     world = call.simulator.state.world
     source = _text(body, "source", "web")
@@ -133,6 +138,8 @@ def say(call: Call) -> Response:
     }
     if extras.get("reply_settings", "everyone") not in ("everyone", *REPLY_SETTINGS):
         raise _wrong(f"reply_settings must be everyone or one of {', '.join(REPLY_SETTINGS)}.")
+    if late := _seconds(body, "indexed_after_seconds"):
+        extras["indexed_ms"] = call.now + int(late * 1000)
     post = world.say(
         _known_user(call, _text(body, "username")),
         _text(body, "text"),
@@ -284,6 +291,16 @@ def hang_fault(call: Call) -> Response:
     return json_answer(hung.described(), 201)
 
 
+def bill(call: Call) -> Response:
+    """GET /control/bill: what X charged, per user, UTC day and kind."""
+    world, app_bill = call.simulator.state.world, call.simulator.state.bill
+    users: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    for (user_id, day, kind), line in sorted(app_bill.lines.items()):
+        days = users.setdefault(world.users[user_id].username, {})
+        days.setdefault(day, {})[kind] = {"count": line.count, "usd": str(line.usd)}
+    return json_answer({"users": users, "total_usd": str(app_bill.total)})
+
+
 def list_faults(call: Call) -> Response:
     return json_answer(call.simulator.faults.described())
 
@@ -340,6 +357,13 @@ def _flag(body: dict[str, Any], name: str, default: bool) -> bool:
     if not isinstance(value, bool):
         raise _wrong(f"{name} must be true or false.")
     return value
+
+
+def _seconds(body: dict[str, Any], name: str) -> float:
+    value = body.get(name, 0)
+    if type(value) not in (int, float) or not 0 <= value <= _LONGEST_SECONDS:
+        raise _wrong(f"{name} must be a number of seconds from 0 to {_LONGEST_SECONDS}.")
+    return float(value)
 
 
 def _username(body: dict[str, Any], default: str | None = None) -> str:
@@ -418,6 +442,7 @@ ROUTES = [
     _route("POST", "/grants/bulk", grant_many),
     _route("GET", "/requests", requests),
     _route("PATCH", "/settings", change_settings),
+    _route("GET", "/bill", bill),
     _route("POST", "/faults", hang_fault),
     _route("GET", "/faults", list_faults),
     _route("DELETE", "/faults", take_faults_down),

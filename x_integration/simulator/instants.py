@@ -1,7 +1,7 @@
 """Time and ids as X has them: UTC milliseconds, RFC 3339 and snowflakes."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 X_EPOCH_MS = 1_288_834_974_657  # X's snowflakes count milliseconds from 4 November 2010
 _SEQUENCE_BITS = 22
@@ -31,6 +31,11 @@ def first_id_at(instant_ms: int) -> int:
 def instant_of(snowflake: int) -> int:
     """The UTC millisecond in which an id was given out."""
     return (snowflake >> _SEQUENCE_BITS) + X_EPOCH_MS
+
+
+def day_of(instant_ms: int) -> date:
+    """The UTC day, which is what X's prices go by."""
+    return datetime.fromtimestamp(instant_ms // 1000, UTC).date()
 
 
 def rfc3339(instant_ms: int) -> str:

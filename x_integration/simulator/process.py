@@ -183,7 +183,7 @@ class SimulatorProcess:
         return dict(self.control("POST", "/users", {"username": username, **fields}))
 
     def say(self, username: str, text: str, **fields: Any) -> dict[str, Any]:
-        """Somebody says something: in_reply_to, quote, created_at, auto_mention, source, lang."""
+        """Somebody says something: in_reply_to, quote, created_at, indexed_after_seconds and others."""
         return dict(self.control("POST", "/posts", {"username": username, "text": text, **fields}))
 
     def take_down(self, post_id: str) -> None:
@@ -213,6 +213,10 @@ class SimulatorProcess:
     def settings(self, **changes: Any) -> None:
         """access_tier, expires_in, latency_ms, rate_limits, ahead_seconds and others (settings.py)."""
         self.control("PATCH", "/settings", changes)
+
+    def bill(self) -> dict[str, Any]:
+        """What X charged: {"users": {username: {day: {kind: {"count", "usd"}}}}, "total_usd"}."""
+        return dict(self.control("GET", "/bill"))
 
     def fault(self, kind: str, method: str, path: str, **fields: Any) -> dict[str, Any]:
         """Hang a fault: times, user, and the kind's own fields."""

@@ -37,7 +37,9 @@ def check_draft(
 
 
 def is_summoned(target: Post, author: User, world: World) -> bool:
-    """Whether the target's author mentioned us there or quoted one of our posts there."""
+    """Whether the target's author, another than us, mentioned us there or quoted a post of ours there."""
+    if target.author_id == author.id:
+        return False
     quoted = world.posts.get(target.quotes) if target.quotes is not None else None
     return author.id in target.mentions or (quoted is not None and quoted.author_id == author.id)
 

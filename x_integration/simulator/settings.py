@@ -15,6 +15,7 @@ RATE_LIMITS = {
     "GET /2/users/{id}/mentions": 300,
     "GET /2/users/{id}/tweets": 900,
     "GET /2/tweets": 5000,
+    "GET /2/tweets/search/recent": 300,
 }
 _LARGEST = 10**9
 
@@ -43,6 +44,10 @@ class Settings:
     rate_limits: dict[str, int] = field(default_factory=dict)
     one_grant_per_user: bool = False
     ahead_seconds: float = 0
+    shuffled_pages: bool = False
+    repeats_across_pages: int = 0  # so many posts of a page stand on the page after it too
+    bills_expanded_users: bool = False  # also posts in `includes`; X says nothing about either
+    credit_usd: float | None = None  # None: without end
 
     def limit_for(self, endpoint: str) -> int:
         """Requests per window: the endpoint's own number, else "*", else X's."""
@@ -61,6 +66,10 @@ class Settings:
             "rate_limits": _rate_limits,
             "one_grant_per_user": _flag,
             "ahead_seconds": _not_negative,
+            "shuffled_pages": _flag,
+            "repeats_across_pages": _count,
+            "bills_expanded_users": _flag,
+            "credit_usd": _credit,
         }
         unknown = sorted(set(changes) - set(takers))
         if unknown:
@@ -99,6 +108,16 @@ def _not_negative(name: str, value: Any) -> int | float:
     if _number(name, value) < 0:
         raise BadSetting(f"{name} must not be below 0.")
     return _number(name, value)
+
+
+def _credit(name: str, value: Any) -> int | float | None:
+    return None if value is None else _not_negative(name, value)
+
+
+def _count(name: str, value: Any) -> int:
+    if not isinstance(value, int):
+        raise BadSetting(f"{name} must be a whole number.")
+    return int(_not_negative(name, value))
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -1,6 +1,6 @@
 """Posts and users as X's answers show them, in either dialect."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from x_integration.simulator import text as texts
@@ -10,6 +10,11 @@ from x_integration.simulator.problems import not_authorized, not_found
 from x_integration.simulator.world import Post, User, World
 
 _SOURCES = {"api": "Automated app", "web": "X Web App"}
+
+
+def why_unseen(user: User | None) -> Callable[..., dict[str, Any]]:
+    """Which of X's errors describes what a viewer may not see: a suspended account is as if it never was."""
+    return not_found if user is None or user.suspended else not_authorized
 
 
 class Shaper:
@@ -180,13 +185,11 @@ class Shaper:
         errors: list[dict[str, Any]] = []
         for post_id in post_ids:
             post = self._world.live_post(post_id)
-            if post is None:
-                describe = not_found
-            elif not self._world.may_see(self._viewer, self._world.users[post.author_id]):
-                describe = not_authorized
-            else:
+            author = self._world.users[post.author_id] if post else None
+            if post and author and self._world.may_see(self._viewer, author):
                 found.append(post)
                 continue
+            describe = why_unseen(author)
             errors.append(describe("tweet", parameter, str(post_id), dialect=self._words.name))
         return found, errors
 
@@ -204,4 +207,5 @@ class Shaper:
         if f"{self._words.referenced_expansion}.author_id" in expansions:
             wanted += [post.author_id for post in referenced]
         unique = dict.fromkeys(user_id for user_id in wanted if user_id is not None)
-        return [self._world.users[user_id] for user_id in unique]
+        users = [self._world.users[user_id] for user_id in unique]
+        return [user for user in users if user == self._viewer or not user.suspended]

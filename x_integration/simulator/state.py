@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from x_integration.simulator.bill import Bill
 from x_integration.simulator.grants import Grants
 from x_integration.simulator.journal import Event, Journal, StateUnusable
 from x_integration.simulator.sample import loader
@@ -11,7 +12,7 @@ from x_integration.simulator.world import World
 
 
 class State:
-    """World and grants, rebuilt from the journal at start. Hold `lock` around every use.
+    """World, grants and bill, rebuilt from the journal at start. Hold `lock` around every use.
 
     One lock is enough: Python runs one thread at a time anyway, and it makes each request's work
     as indivisible as a transaction.
@@ -22,6 +23,7 @@ class State:
         self.journal = Journal(folder)
         self.world = World(self._record)
         self.grants = Grants(self._record)
+        self.bill = Bill(self._record)
         self._appliers: dict[str, Callable[[Event], None]] = {
             "user": self.world.apply_user,
             "post": self.world.apply_post,
@@ -31,6 +33,7 @@ class State:
             "rotated": self.grants.apply_rotated,
             "revoked": self.grants.apply_revoked,
             "refused": self.grants.apply_refused,
+            "charge": self.bill.apply_charge,
         }
         self._replay()
 
@@ -38,7 +41,7 @@ class State:
         for number, event in enumerate(self.journal.replay(), start=1):
             try:
                 self._appliers[event["e"]](event)
-            except (AttributeError, KeyError, TypeError, ValueError):
+            except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
                 raise StateUnusable(
                     f"{self.journal.path}, line {number} is not an event of this simulator; "
                     "move the file away to start afresh."
@@ -63,3 +66,4 @@ class State:
         self.journal.clear()
         self.world.forget()
         self.grants.forget()
+        self.bill.forget()

@@ -22,7 +22,7 @@ class User:
     name: str
     protected: bool = False
     profile: dict[str, Any] = field(default_factory=dict)
-    suspended: bool = False  # it may write nothing
+    suspended: bool = False  # it may write nothing, and nobody else sees it
 
 
 @dataclass(slots=True)
@@ -30,7 +30,8 @@ class Post:
     """A post as its author typed it.
 
     `auto_mentions` are the users whose @names X puts in front of a reply; `source` tells
-    machine-made ("api") from person-made ("web") posts.
+    machine-made ("api") from person-made ("web") posts. Mentions and search know the post from
+    `indexed_ms` on.
     """
 
     id: int
@@ -45,6 +46,7 @@ class Post:
     lang: str
     reply_settings: str
     metrics: dict[str, int] | None
+    indexed_ms: int = 0
     deleted: bool = False
 
     @property
@@ -86,8 +88,8 @@ class World:
         return post if post and not post.deleted else None
 
     def may_see(self, viewer: User, author: User) -> bool:
-        """Whether X shows the author's posts to the viewer; nobody follows anybody here."""
-        return viewer.id == author.id or not author.protected
+        """Whether X shows the author and the author's posts; nobody follows anybody here."""
+        return viewer.id == author.id or not (author.protected or author.suspended)
 
     def timeline(self, user_id: int) -> list[int]:
         """Ids of a user's posts, oldest first."""
@@ -176,7 +178,10 @@ class World:
         excluded: Iterable[int] = (),
         extras: dict[str, Any] | None = None,
     ) -> Post:
-        """Put a post on X; no rule of X's is asked. `extras`: lang, reply_settings, metrics, sample."""
+        """Put a post on X; no rule of X's is asked.
+
+        `extras`: lang, reply_settings, metrics, indexed_ms, sample.
+        """
         event: Event = {"e": "post", "id": self._next_id(created_ms), "author": author.id}
         event |= {"text": text, "source": source}
         if reply_to is not None:
@@ -234,6 +239,7 @@ class World:
             lang=event.get("lang") or texts.guess_language(text),
             reply_settings=event.get("reply_settings", "everyone"),
             metrics=event.get("metrics"),
+            indexed_ms=event.get("indexed_ms", 0),
         )
         self.posts[post.id] = post
         self._index(post)

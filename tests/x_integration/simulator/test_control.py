@@ -2,12 +2,14 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import requests
 
 from tests.x_integration.simulator.caller import Caller
 from x_integration.simulator.process import SimulatorFailed, TokenPair
+from x_integration.simulator.settings import Settings
 
 
 def test_the_overview_says_what_this_is_and_counts(simulator, brand, fan):
@@ -156,6 +158,15 @@ def test_a_reset_brings_the_defaults_back(simulator, brand):
         ("PATCH", "/settings", {"rate_limits": {"GET /nowhere": 1}}),
         ("PATCH", "/settings", {"rate_limits": {"*": -1}}),
         ("PATCH", "/settings", {"expires_in": 1.5}),
+        ("PATCH", "/settings", {"shuffled_pages": 1}),
+        ("PATCH", "/settings", {"repeats_across_pages": 1.5}),
+        ("PATCH", "/settings", {"repeats_across_pages": True}),
+        ("PATCH", "/settings", {"bills_expanded_users": "no"}),
+        ("PATCH", "/settings", {"credit_usd": -1}),
+        ("PATCH", "/settings", {"credit_usd": "40"}),
+        ("POST", "/posts", {"username": "brand", "text": "a", "indexed_after_seconds": "5"}),
+        ("POST", "/posts", {"username": "brand", "text": "a", "indexed_after_seconds": -5}),
+        ("POST", "/posts", {"username": "brand", "text": "a", "indexed_after_seconds": True}),
         ("PATCH", "/settings", {"one_grant_per_user": "yes"}),
         ("PATCH", "/settings", {"latency_ms": float("nan")}),
         ("PATCH", "/settings", {"code_ttl_seconds": float("inf")}),
@@ -173,6 +184,12 @@ def test_a_reset_brings_the_defaults_back(simulator, brand):
 def test_nonsense_is_refused_with_a_sentence(simulator, brand, method, path, body):
     with pytest.raises(SimulatorFailed, match='40[04] {"detail":"'):
         simulator.control(method, path, body)
+
+
+@pytest.mark.parametrize("name", Settings.__slots__)
+def test_every_setting_is_described_for_people(name):
+    page = Path(__file__).resolve().parents[3] / "docs" / "X-API.md"
+    assert f"| `{name}` |" in page.read_text()
 
 
 def test_settings_change_together_or_not_at_all(simulator):

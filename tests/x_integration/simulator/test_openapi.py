@@ -130,6 +130,24 @@ def test_posts_by_id_conform_with_their_errors(aurora, checked):
     assert [error["resource_id"] for error in answer["errors"]] == [hidden, "42"]
 
 
+def test_a_search_conforms(aurora, checked):
+    path, query = "/2/tweets/search/recent", "(from:cafe_aurora OR @cafe_aurora) -is:retweet"
+    page = checked(aurora.get(path, query=query, max_results=10, sort_order="recency", **SHAPE))
+    token = page["meta"]["next_token"]
+    assert has_id_and_text(*page["data"])
+    assert checked(aurora.get(path, query=query, next_token=token, **SHAPE))["data"]
+
+
+def test_a_search_that_finds_nothing_conforms(aurora, checked):
+    answer = checked(aurora.get("/2/tweets/search/recent", query="zeppelin", **SHAPE))
+    assert answer["meta"] == {"result_count": 0}
+
+
+def test_a_query_that_cannot_be_read_conforms(aurora, checked):
+    answer = aurora.get("/2/tweets/search/recent", query="near:here")
+    assert (answer.status_code, checked(answer)["title"]) == (400, "Invalid Request")
+
+
 def test_an_unknown_user_conforms(aurora, checked):
     assert checked(aurora.get("/2/users/42/mentions"))["errors"]
 

@@ -230,6 +230,109 @@ def test_a_protected_accounts_mention_is_not_delivered(simulator, brand):
     assert brand.mentions()["meta"]["result_count"] == 0
 
 
+# --- who and what is gone -----------------------------------------------------------------------
+
+
+def errors_of(answer):
+    """Problem type and post of each error."""
+    return [(e["type"].rpartition("/")[2], e["resource_id"]) for e in answer.json()["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"protected": True}, "not-authorized-for-resource"),
+        ({"suspended": True}, "resource-not-found"),
+    ],
+)
+def test_who_is_shut_away_later_is_seen_no_longer(simulator, brand, fan, change, problem):
+    said = simulator.say("fan", "@brand hello")["id"]
+    simulator.make_user("fan", **change)
+    assert brand.mentions()["meta"]["result_count"] == 0
+    assert errors_of(brand.get("/2/tweets", ids=said)) == [(problem, said)]
+    assert errors_of(brand.get(f"/2/users/{fan.id}/tweets")) == [(problem, fan.id)]
+
+
+def test_who_is_let_in_again_is_seen_again(simulator, brand, fan):
+    said = simulator.say("fan", "@brand hello")["id"]
+    simulator.make_user("fan", suspended=True)
+    simulator.make_user("fan", suspended=False)
+    assert ids(brand.mentions()) == [said]
+
+
+def test_who_is_suspended_sees_the_own_posts(simulator, brand):
+    said = simulator.say("brand", "hello")["id"]
+    simulator.make_user("brand", suspended=True)
+    assert ids(brand.timeline()) == [said]
+
+
+def test_who_is_suspended_does_not_come_along(simulator, brand, fan):
+    simulator.make_user("lia", suspended=True)
+    simulator.say("fan", "@brand and @lia, hello")
+    users = brand.mentions(expansions="entities.mentions.username")["includes"]["users"]
+    assert [user["username"] for user in users] == ["brand"]
+
+
+def test_a_deleted_post_is_an_error_beside_the_others(simulator, brand, fan):
+    said = [simulator.say("fan", f"@brand {n}")["id"] for n in range(2)]
+    simulator.take_down(said[0])
+    answer = brand.get("/2/tweets", ids=",".join(said))
+    assert ids(answer.json()) == ids(brand.mentions()) == [said[1]]
+    assert errors_of(answer) == [("resource-not-found", said[0])]
+
+
+# --- disorder -----------------------------------------------------------------------------------
+
+
+def test_a_late_post_is_found_when_its_time_has_come(simulator, brand, fan):
+    late = simulator.say("fan", "@brand late", indexed_after_seconds=60)["id"]
+    soon = simulator.say("fan", "@brand at once")["id"]
+    search = "/2/tweets/search/recent"
+    assert ids(brand.mentions()) == ids(brand.get(search, query="@brand").json()) == [soon]
+    simulator.settings(ahead_seconds=61)
+    assert ids(brand.mentions()) == [soon, late]
+    assert ids(brand.get(search, query="@brand").json()) == [soon, late]
+
+
+def test_a_late_post_stands_on_its_authors_timeline_at_once(simulator, brand, fan):
+    late = simulator.say("fan", "@brand late", indexed_after_seconds=60)["id"]
+    assert ids(fan.timeline()) == ids(brand.get("/2/tweets", ids=late).json()) == [late]
+
+
+def pages_of_mentions(caller, **params):
+    """Every page, from the newest on."""
+    pages = [caller.mentions(**params)]
+    while token := pages[-1]["meta"].get("next_token"):
+        pages.append(caller.mentions(pagination_token=token, **params))
+    return pages
+
+
+def test_a_page_can_be_out_of_order_while_its_ends_are_told(simulator, brand, fan):
+    said = [simulator.say("fan", f"@brand {n}")["id"] for n in range(40)]
+    simulator.settings(shuffled_pages=True)
+    older, newer = said[:20], said[20:]
+    shown = pages_of_mentions(brand, max_results=20)
+    assert [sorted(ids(page)) for page in shown] == [newer, older]
+    assert [ids(page) == sorted(ids(page), reverse=True) for page in shown] == [False, False]
+    assert [page["meta"]["newest_id"] for page in shown] == [newer[-1], older[-1]]
+
+
+@pytest.mark.parametrize(("repeats", "sizes"), [(2, [5, 3, 3, 1]), (50, [5, 1, 1, 1, 1, 1, 1, 1])])
+def test_posts_of_a_page_can_come_again_on_the_next(simulator, brand, twelve, repeats, sizes):
+    simulator.settings(repeats_across_pages=repeats)
+    pages = [ids(page) for page in pages_of_mentions(brand, max_results=5)]
+    seen: list[str] = []
+    for page, size in zip(pages, sizes, strict=True):
+        new = [post for post in page if post not in seen]
+        assert (len(page) <= 5, len(new)) == (True, size)
+        assert page == seen[len(seen) - len(page) + size :] + new
+        seen += new
+    assert seen == twelve
+
+
+# --- the rest -----------------------------------------------------------------------------------
+
+
 def test_a_name_inside_a_link_mentions_nobody(simulator, brand, fan):
     post = simulator.say("fan", "see https://blog.example/@brand/story")
     assert brand.mentions()["meta"]["result_count"] == 0

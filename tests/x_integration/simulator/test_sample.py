@@ -2,6 +2,8 @@
 
 import html
 import json
+import re
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,15 +96,33 @@ def test_conversations_lead_to_their_root():
 
 
 def test_the_sample_is_as_varied_as_real_life():
-    posts, users = everything(SAID)
+    posts, users = everything(FILES)
     texts = " ".join(post["text"] for post in posts.values())
-    assert len(posts) >= 30
-    assert len(users) >= 13
+    assert (len(posts), len(users)) == (300, 33)
     assert {post["lang"] for post in posts.values()} == {"pt", "en", "es", "ja", "ar"}
     assert "\u200d" in texts
     assert "&amp;" in texts
     assert any("cashtags" in post.get("entities", {}) for post in posts.values())
     assert any("urls" in post.get("entities", {}) for post in posts.values())
+
+
+def test_the_sample_holds_what_a_brand_has_to_tell_apart():
+    said = {path.stem: read(path)["data"] for path in FILES}
+    posts = [post for page in said.values() for post in page]
+    kinds = Counter(r["type"] for post in posts for r in post.get("referenced_tweets", []))
+    alone = re.compile("stop reply|don't reply|deja de resp|لا تردّوا")
+    assert {post["lang"] for post in said["said_to_the_brand"] if alone.search(post["text"])} == {
+        "en", "es", "ar",
+    }  # fmt: skip
+    assert min(kinds["replied_to"], kinds["quoted"]) >= 8
+    assert not any(f"@{BRAND}" in post["text"] for post in said["said_around"])
+
+
+def test_a_search_finds_all_that_the_brand_said(sampled, aurora):
+    search = {"query": f"from:{BRAND}", "max_results": 100}
+    shown = aurora.get("/2/tweets/search/recent", **search).json()["data"]
+    said = sampled.posts(username=BRAND)[::-1]
+    assert [post["id"] for post in shown] == [post["id"] for post in said]
 
 
 def test_loading_says_every_post_once(sampled):
@@ -143,7 +163,7 @@ def test_some_of_the_sample_summons_the_brand_and_some_does_not(sampled, aurora)
     tried = [
         aurora.reply(f"Olá, número {n}", post["id"]).status_code for n, post in enumerate(others)
     ]
-    assert (tried.count(201), tried.count(403)) == (16, 11)
+    assert (tried.count(201), tried.count(403)) == (66, 161)
 
 
 def test_the_next_sample_mention_is_said_now(sampled, aurora):
