@@ -16,17 +16,18 @@ LINK_WEIGHT = 23
 _LIGHT = ((0x0000, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037))
 
 # Where a link may begin, and how far its host may reach. What is found is used up, link or not, so that
-# no letter is read twice. Without https://, X knows names in ASCII only; others are taken for links, too.
+# no letter is read twice. No group repeats possessively: Python before 3.11.5 then finds what is not
+# there (gh-106052). Without https://, X knows names in ASCII only; others are taken for links, too.
 _HOST = re.compile(
     r"(?P<scheme>(?<![A-Za-z0-9@＠$#＃])https?://)(?P<named>[\w.-]++)"
     r"|(?<![A-Za-z0-9@＠$#＃_./-])(?:(?P<ascii>[A-Za-z0-9][A-Za-z0-9_.-]*+)"
-    r"|(?P<other>[^\W_A-Za-z](?:[^\W_A-Za-z]|\.(?=\w)|-(?=\w))*+(?:(?<=\.)[A-Za-z]++)?+))",
+    r"|(?P<other>[^\W_A-Za-z](?:[^\W_A-Za-z]|\.(?=\w)|-(?=\w))*(?:(?<=\.)[A-Za-z]++)?))",
     re.IGNORECASE,
 )
 _SUFFIX = re.compile(r"(?:[A-Za-z]{2,}+|[^\W\d_A-Za-z]{2,}+)(?![0-9-])")
 _LETTERS = r"A-Za-z0-9\u00c0-\u024f\u0400-\u04ff"
 _IN_PATH = rf"[{_LETTERS}!*';:=+,.$/%#\[\]\-–_~@|&]"
-_PATH = re.compile(rf"(?::[0-9]++)?(/(?:{_IN_PATH}++|\({_IN_PATH}++\))*+)?")
+_PATH = re.compile(rf"(?::[0-9]++)?(/(?:{_IN_PATH}++|\({_IN_PATH}++\))*)?")
 _QUERY = re.compile(r"\?[A-Za-z0-9!?*'@();:&=+$/%#\[\]\-_.,~|]++")
 _NO_END_OF_PATH, _NO_END_OF_QUERY = "!*';:,.$%[]–~@|&", "!?*'@();:+$%[].,~|"
 

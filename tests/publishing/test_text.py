@@ -1,6 +1,7 @@
 """What X sees in a text, and what it weighs."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from publishing.text import emoji_in, links_in, names_in, symbols_in, tags_in, w
 
 # Run once over the texts: the library needs a setuptools below 81, and its time grows faster than a text.
 RECORDED = json.loads(Path(__file__).with_name("weights.json").read_text(encoding="utf-8"))
+OUR_APPS = ("revfirst", "workspaces", "x_integration", "publishing", "control")
 ROWS = RECORDED["rows"]
 
 
@@ -63,3 +65,11 @@ def test_names_tags_and_symbols_are_read_outside_of_links():
 def test_a_sequence_is_one_emoji():
     family, flag, thumb = "👨‍👩‍👧‍👦", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "👍🏿"
     assert emoji_in(f"a{family}{flag}b{thumb}1") == [family, flag, thumb]
+
+
+def test_no_group_repeats_possessively(repository):
+    """Before 3.11.5, Python's re finds what is not there when one does: links of no length, for ever."""
+    sources = [path for app in OUR_APPS for path in (repository / app).rglob("*.py")]
+    assert len(sources) > 100
+    found = [path.name for path in sources if re.search(r"\)[*+?]\+", path.read_text())]
+    assert found == []
