@@ -10,23 +10,49 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.timesince import timesince
 
 from publishing import services
 from publishing.item_page import decide, offered, typed_text, version_seen
-from publishing.models import Approval, OptOut, PublishAttempt, QueueItem
+from publishing.models import Approval, Candidate, Edit, OptOut, PublishAttempt, QueueItem
 from publishing.states import Outcome, State
 from publishing.text import LIMIT, weighted_length
-from revfirst.admin import ReasonForm, act_on_each
+from revfirst.admin import ReasonForm, act_on_each, badge
 from revfirst.errors import RevFirstError
-from workspaces.members_admin import MembersAdmin, actor_of
+from revfirst.words import Note
+from workspaces.members_admin import MembersAdmin, actor_of, pressed
 from workspaces.models import AuditEvent, Workspace
+from x_integration.models import SourcePost
 
 
 def _utc(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
+def would_take(post: SourcePost) -> str:
+    """Whether X takes our reply to the post, and why."""
+    answer = "yes" if post.may_be_answered else "no"
+    return f"{answer}: {post.eligibility_reason.replace('_', ' ')}"
+
+
+def parts_in_words(candidate: Candidate) -> str:
+    """The score's parts: "question 30 · summoned 20 · engagement 2 · recency 18"."""
+    words = {
+        "intent": candidate.intent,
+        "eligibility": candidate.source_post.eligibility.replace("_", " "),
+    }
+    parts = candidate.parts.items()
+    return " · ".join(
+        f"{words.get(name, name)} {'never' if points is None else points}" for name, points in parts
+    )
+
+
+def _edit_row(edit: Edit) -> tuple[Any, ...]:
+    tags = {"=": "span", "-": "del", "+": "ins"}
+    pieces = format_html_join("", '<{0} dir="auto">{1}</{0}>', ((tags[s], w) for s, w in edit.diff))
+    return _utc(edit.edited_at), edit.version, edit.edited_by, pieces
 
 
 class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -86,6 +112,8 @@ class QueueItemAdmin(MembersAdmin):
         "we_say_in_full",
         "eligibility",
         "provenance",
+        "why_this_post",
+        "edits",
         "price",
         "waiting",
         "approval",
@@ -158,11 +186,7 @@ class QueueItemAdmin(MembersAdmin):
     @admin.display(description="X would take it")
     def eligibility(self, item: QueueItem) -> str:
         """Whether X accepts our reply, and why."""
-        post = item.source_post
-        if post is None:
-            return "yes: our own post"
-        answer = "yes" if post.may_be_answered else "no"
-        return f"{answer}: {post.eligibility_reason.replace('_', ' ')}"
+        return would_take(item.source_post) if item.source_post else "yes: our own post"
 
     @admin.display(description="waiting")
     def waiting(self, item: QueueItem) -> str:
@@ -186,10 +210,27 @@ class QueueItemAdmin(MembersAdmin):
     @admin.display(description="written by")
     def provenance(self, item: QueueItem) -> str:
         """Where the text came from."""
-        if item.written_by:
-            how = " through the direct API" if item.origin == "direct" else ""
-            return f"{item.written_by}{how}, version {item.version}"
-        return f"template {item.template}, version {item.version}"
+        if item.origin == "direct":
+            return f"{item.written_by} through the direct API, version {item.version}"
+        if item.origin == "person":
+            return f"{item.written_by}, version {item.version}"
+        edited = f", changed by {item.written_by}" if item.written_by else ""
+        return f"{item.origin} {item.template}{edited}, version {item.version}"
+
+    @admin.display(description="why this post")
+    def why_this_post(self, item: QueueItem) -> str:
+        """What its post scored when it was proposed, and by what."""
+        candidate = Candidate.objects.filter(pk=item.source_post_id).first()
+        if item.score is None or candidate is None:
+            return "–"
+        return f"{item.score} points: {parts_in_words(candidate)}"
+
+    @admin.display(description="changed by people")
+    def edits(self, item: QueueItem) -> str:
+        """Every edit, word by word."""
+        edits = item.edits.select_related("edited_by").order_by("version")
+        shown = format_html_join("", "<li>{} · version {} · {}<br>{}</li>", map(_edit_row, edits))
+        return format_html('<ul class="edits">{}</ul>', shown) if shown else "–"
 
     @admin.display(description="approved")
     def approval(self, item: QueueItem) -> str:
@@ -331,3 +372,61 @@ class OptOutAdmin(MembersAdmin):
             "answered again",
             lambda opt_out: services.opt_in_author(opt_out, actor=actor, now=now),
         )
+
+
+@admin.register(Candidate)
+class CandidateAdmin(MembersAdmin):
+    """What people said, with what became of it: proposed, waiting, or passed over and why."""
+
+    list_display = ("said", "stands", "score", "made_up_of", "eligibility", "found_at")
+    list_display_links = None
+    list_filter = ("state", "reason", "intent", ("workspace", OwnWorkspaces))
+    list_select_related = ("source_post", "workspace")
+    search_fields = ("source_post__text", "source_post__author_username")
+    ordering = ("-found_at", "-score")
+    actions = ("propose",)
+
+    @admin.display(description="they said")
+    def said(self, candidate: Candidate) -> str:
+        """Author and text."""
+        post = candidate.source_post
+        return format_html(
+            '<div class="said"><b>@{}</b> <span dir="auto">{}</span></div>',
+            post.author_username or post.author_id,
+            post.text,
+        )
+
+    @admin.display(description="state", ordering="state")
+    def stands(self, candidate: Candidate) -> str:
+        """The state by colour and word, and why it was passed over."""
+        tone = _CANDIDATE_TONES[Candidate.State(candidate.state)]
+        why = f": {candidate.reason.replace('_', ' ')}" if candidate.reason else ""
+        return badge(Note(tone, f"{candidate.state}{why}", ""))
+
+    @admin.display(description="made up of")
+    def made_up_of(self, candidate: Candidate) -> str:
+        """The parts of the score."""
+        return parts_in_words(candidate)
+
+    @admin.display(description="X would take it")
+    def eligibility(self, candidate: Candidate) -> str:
+        """Whether X accepts our reply, and why."""
+        return would_take(candidate.source_post)
+
+    @admin.action(description="Propose a reply all the same", permissions=["view"])
+    def propose(self, request: HttpRequest, queryset: QuerySet[Candidate]) -> None:
+        """Put a reply to each selected post into the queue, also where it was passed over."""
+        act_on_each(
+            request,
+            queryset,
+            "proposed",
+            lambda candidate: services.propose_anyway(candidate, **pressed(request)),
+        )
+
+
+_CANDIDATE_TONES = {
+    Candidate.State.NEW: "wait",
+    Candidate.State.QUEUED: "good",
+    Candidate.State.SKIPPED: "quiet",
+    Candidate.State.EXPIRED: "quiet",
+}

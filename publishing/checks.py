@@ -5,8 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from publishing import voice
-from publishing.errors import NoBrandVoice
+from publishing import ranking, voice
+from publishing.errors import NoBrandVoice, NoRanking
 
 
 @register("publishing")
@@ -26,4 +26,15 @@ def the_brand_voice_can_be_used(app_configs: Any, **kwargs: Any) -> list[CheckMe
     except NoBrandVoice as error:
         hint = "Mend the file that BRAND_VOICE_FILE_PATH names: docs/BRAND-VOICE.md explains it."
         return [Error(str(error), hint=hint, id="publishing.E002")]
+    return []
+
+
+@register("publishing")
+def the_ranking_can_be_used(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A file that cannot be used proposes nothing; better to know before."""
+    try:
+        ranking.current()
+    except NoRanking as error:
+        hint = "Mend the file that CANDIDATES_FILE_PATH names: docs/CANDIDATES.md explains it."
+        return [Error(str(error), hint=hint, id="publishing.E003")]
     return []

@@ -41,6 +41,18 @@ class NoBrandVoice(Unavailable):
     code = "no_brand_voice"
 
 
+class NoRanking(Unavailable):
+    """The file of candidates cannot be used, and without it nothing is proposed."""
+
+    code = "no_ranking"
+
+
+class NothingToSay(Conflict):
+    """No proposer has a text for this post that is fresh and that the guards let through."""
+
+    code = "nothing_to_say"
+
+
 class AlreadyProposed(Conflict):
     """There is a live reply to this post already."""
 

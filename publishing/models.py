@@ -81,6 +81,9 @@ class QueueItem(models.Model):
 
     origin = models.CharField(max_length=20, help_text="template or person")
     template = models.CharField(max_length=60, blank=True)
+    score = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="How much its post mattered when it was proposed, of 400."
+    )
     written_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
 
     created_at = models.DateTimeField()
@@ -147,6 +150,96 @@ class QueueItem(models.Model):
     def subject(self) -> str:
         """How audit rows name this item."""
         return f"item:{self.number}"
+
+
+class Edit(models.Model):
+    """What a person changed in an item's text, word by word; `version` is the one that came of it."""
+
+    item = models.ForeignKey(QueueItem, models.CASCADE, related_name="edits")
+    version = models.PositiveIntegerField()
+    edited_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    door = models.CharField(max_length=20)
+    edited_at = models.DateTimeField()
+    diff = models.JSONField(help_text='Pieces in order, each ["=", "+" or "-", words].')
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["item", "version"], name="edit_once_per_version"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item} v{self.version} by {self.edited_by}"
+
+
+class CandidateQuerySet(models.QuerySet["Candidate"]):
+    """Named reads of candidates."""
+
+    def waiting(self) -> CandidateQuerySet:
+        """Those that nobody has looked at in their present version."""
+        return self.filter(state=Candidate.State.NEW)
+
+
+class Candidate(models.Model):
+    """A source post on its way to a proposal: looked at once in each of its versions.
+
+    It is proposed at most once. What was passed over for a reason that may end becomes new again, as the
+    next version: when the rules changed (`rules` is their hash), or X lets us answer the post by now.
+    """
+
+    class State(models.TextChoices):
+        """Where it stands."""
+
+        NEW = "new"
+        QUEUED = "queued"
+        SKIPPED = "skipped"
+        EXPIRED = "expired"
+
+    source_post = models.OneToOneField(
+        SourcePost, models.CASCADE, primary_key=True, related_name="candidate"
+    )
+    workspace = models.ForeignKey(
+        Workspace, models.CASCADE, related_name="candidates", db_index=False
+    )
+    state = models.CharField(max_length=8, choices=State, default=State.NEW)
+    reason = models.CharField(max_length=20, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    rules = models.CharField(max_length=64)
+    intent = models.CharField(max_length=20)
+    score = models.PositiveSmallIntegerField()
+    parts = models.JSONField(help_text="The points that make up the score.")
+    found_at = models.DateTimeField()
+    looked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = CandidateQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["new", "queued", "expired"], reason="")
+                | Q(state="skipped") & ~Q(reason=""),
+                name="candidate_skipped_has_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="new") | Q(looked_at__isnull=False),
+                name="candidate_decided_was_looked_at",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["workspace", "-score"], condition=Q(state="new"), name="candidate_best"
+            ),
+            models.Index(
+                fields=["workspace", "found_at"], condition=Q(state="new"), name="candidate_oldest"
+            ),
+            models.Index(
+                fields=["workspace", "reason"],
+                condition=Q(state="skipped"),
+                name="candidate_skipped",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.source_post)
 
 
 class Approval(models.Model):

@@ -8,13 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.conf import settings
 
+from publishing.data_files import BadFile, load, mapping, stamp
 from publishing.errors import NoBrandVoice
 
 EVERY_LANGUAGE = "*"
-_MOST_BYTES = 100_000
 _LANGUAGE = re.compile(r"\*|[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _DOMAIN = re.compile(r"[\w-]+(\.[\w-]+)+")
 _HANDLE = re.compile(r"@?[A-Za-z0-9_]{1,15}")
@@ -62,34 +61,23 @@ def current() -> Voice:
     """The voice as the file has it now. Raises NoBrandVoice, saying why, when it cannot be used."""
     path = Path(settings.BRAND_VOICE_FILE_PATH)
     try:
-        seen = path.stat()
-        return _read(path, seen.st_mtime_ns, seen.st_size)
-    except OSError as error:
-        raise NoBrandVoice(f"{path} cannot be read: {error.strerror}.") from None
+        return _read(path, *stamp(path))
+    except BadFile as error:
+        raise NoBrandVoice(str(error)) from None
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, _changed: int, size: int) -> Voice:
-    if size > _MOST_BYTES:
-        raise NoBrandVoice(f"{path} cannot be used: it is larger than {_MOST_BYTES:,} bytes.")
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError:
-        raise NoBrandVoice(f"{path} cannot be used: it is not UTF-8 text.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}:" if mark else ""
-        raise NoBrandVoice(f"{path} cannot be used:{where} it is not YAML.") from None
-    voice, problems = parse(found)
+def _read(path: Path, _changed: int, _size: int) -> Voice:
+    voice, problems = parse(load(path))
     if problems:
-        raise NoBrandVoice(f"{path} cannot be used: {' '.join(problems)}")
+        raise BadFile(f"{path} cannot be used: {' '.join(problems)}")
     return voice
 
 
 def parse(found: Any) -> tuple[Voice, list[str]]:
     """The voice that the file's content means, and a sentence for each thing that is wrong with it."""
     problems: list[str] = []
-    whole = _mapping(found, "The file", {"languages", "similarity"}, problems)
+    whole = mapping(found, "The file", {"languages", "similarity"}, problems)
     languages = _languages(whole.get("languages"), problems)
     similarity = None
     if whole.get("similarity") is not None:
@@ -116,7 +104,7 @@ def _languages(found: Any, problems: list[str]) -> dict[str, Rules]:
 
 def _rules(language: str, found: Any, general: Rules, problems: list[str]) -> Rules:
     names = {each.name for each in fields(Rules)}
-    given = _mapping(found, f'The language "{language}"', names, problems)
+    given = mapping(found, f'The language "{language}"', names, problems)
     read: dict[str, Any] = {each: getattr(general, each) for each in names}
     for name, value in given.items():
         take, wanted = _READERS[name]
@@ -128,20 +116,10 @@ def _rules(language: str, found: Any, general: Rules, problems: list[str]) -> Ru
     return Rules(**read)
 
 
-def _mapping(found: Any, what: str, names: set[str], problems: list[str]) -> dict[str, Any]:
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        problems.append(f"{what} must hold names and values.")
-        return {}
-    problems += [f'{what} has "{name}", which is not known.' for name in found if name not in names]
-    return {name: value for name, value in found.items() if name in names}
-
-
 def _similarity(found: Any, problems: list[str]) -> dict[str, int]:
     bounds = {"alike_from": (50, 100), "letters_from": (0, 1000)}
     read: dict[str, int] = {}
-    for name, value in _mapping(found, '"similarity"', set(bounds), problems).items():
+    for name, value in mapping(found, '"similarity"', set(bounds), problems).items():
         low, high = bounds[name]
         if type(value) is int and low <= value <= high:
             read[name] = value
@@ -201,10 +179,13 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
 }
 
 
+_ACCENTS = re.compile("[\u0300-\u036f\u064b-\u0652]")  # of Latin letters, and Arabic vowel signs
+
+
 def folded(text: str) -> str:
     """The text without regard to case, accents and width."""
     apart = unicodedata.normalize("NFKD", text)
-    kept = "".join(c for c in apart if not "\u0300" <= c <= "\u036f")
+    kept = _ACCENTS.sub("", apart)
     return unicodedata.normalize("NFC", kept.casefold())
 
 

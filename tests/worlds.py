@@ -77,10 +77,10 @@ class World:
         item.refresh_from_db()
         return item
 
-    def heard(self, workspace: Workspace, *, by: str) -> SourcePost:
+    def heard(self, workspace: Workspace, *, by: str, text: str = "") -> SourcePost:
         """Somebody says something, and it is stored without a look at the mentions."""
         author = self.simulator.make_user(by)
-        said = self.mention(workspace, by=by)
+        said = self.mention(workspace, by=by, text=text)
         return SourcePostFactory(
             workspace=workspace,
             x_post_id=said["id"],

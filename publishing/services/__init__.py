@@ -2,6 +2,7 @@
 
 from publishing.services.attempts import price_of_item
 from publishing.services.budget import usd_for_reading
+from publishing.services.candidates import propose_anyway, propose_replies
 from publishing.services.claim import claim_item
 from publishing.services.compare import Legs, compare_counters, compare_workspace
 from publishing.services.decide import approve_item, edit_item, reject_item, retry_item
@@ -10,7 +11,7 @@ from publishing.services.doubts import confirm_found_item, give_up_item, resend_
 from publishing.services.gates import opens_by_itself
 from publishing.services.hand_off import hand_off_item, take_back_item, web_intent
 from publishing.services.opt_outs import is_left_alone, opt_in_author, opt_out_author
-from publishing.services.propose import propose_item, propose_replies
+from publishing.services.propose import propose_item
 from publishing.services.publish import publish_batch, publish_item
 from publishing.services.reconcile import look_for_attempt
 from publishing.services.settle import record_replies_published, settle_attempt
@@ -32,6 +33,7 @@ __all__ = [
     "opt_in_author",
     "opt_out_author",
     "price_of_item",
+    "propose_anyway",
     "propose_item",
     "propose_replies",
     "publish_batch",

@@ -11,6 +11,7 @@ from publishing.models import QueueItem
 from publishing.services import approvals
 from publishing.services.content import check_content
 from publishing.services.deciders import check_four_eyes, check_may_decide
+from publishing.services.edits import note_edit
 from publishing.services.late import stands_on_x
 from publishing.services.moves import move_item
 from workspaces import audit, reasons
@@ -92,13 +93,14 @@ def edit_item(item_id: int, *, version: int, text: str, actor: Actor, now: datet
     Raises ItemNotFound, WrongState, NotAllowed, BadContent or NoBrandVoice.
     """
     user = check_may_decide(item_id, actor)
-    item = QueueItem.objects.select_related("workspace", "source_post").get(pk=item_id)
-    check_content(text, workspace=item.workspace, source_post=item.source_post, besides=item_id)
+    seen = QueueItem.objects.select_related("workspace", "source_post").get(pk=item_id)
+    check_content(text, workspace=seen.workspace, source_post=seen.source_post, besides=item_id)
     with holding_nobody_up():
         item = move_item(
             "edit", item_id, now=now, seen=version, text=text, written_by=user, **AFRESH
         )
         approvals.void(item, now=now)
+        note_edit(item, before=seen.text, by=user, door=actor.door, now=now)
         audit.record(
             "item.edit",
             workspace=item.workspace,

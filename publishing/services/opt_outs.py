@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from publishing.models import OptOut
+from publishing.pleas import asks_to_be_left_alone
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.models import Workspace
@@ -32,6 +33,13 @@ def opt_out_author(post: SourcePost, *, actor: Actor, now: datetime) -> bool:
         if made:
             _record("author.opt_out", opt_out, post.workspace, actor=actor, now=now)
     return made
+
+
+def honour_plea(post: SourcePost, *, actor: Actor, now: datetime) -> bool:
+    """Leave the post's author alone when the post asks for it; says whether it changed."""
+    return asks_to_be_left_alone(post.text, post.lang) and opt_out_author(
+        post, actor=actor, now=now
+    )
 
 
 def opt_in_author(opt_out: OptOut, *, actor: Actor, now: datetime) -> bool:

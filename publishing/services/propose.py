@@ -1,20 +1,17 @@
 """New items: what a template or a person suggests."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 
-from publishing.errors import AlreadyProposed, BadContent, ItemNotFound
-from publishing.models import Kind, QueueItem
-from publishing.proposers import Proposal, propose_from_template
-from publishing.services.content import RECENT_TEXTS, check_content
+from publishing.errors import AlreadyProposed, ItemNotFound
+from publishing.models import Candidate, Kind, QueueItem
+from publishing.services.content import check_content
 from revfirst.db import wait_for_locks_at_most
 from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
-from workspaces.models import Workspace
+from workspaces.models import User, Workspace
 from workspaces.services import (
     LOCK_SECONDS_OF_OTHERS,
     LOCK_SECONDS_WITH_A_WORKSPACE,
@@ -49,6 +46,38 @@ def propose_item(
     if source_post and source_post.workspace_id != workspace.pk:
         raise ItemNotFound("There is no such post in this workspace.")
     check_content(text, workspace=workspace, source_post=source_post)
+    return add_item(
+        workspace,
+        text=text,
+        source_post=source_post,
+        scheduled_for=scheduled_for,
+        relevant_until=relevant_until,
+        origin="person" if actor.user else "template",
+        template=template,
+        written_by=actor.user,
+        actor=actor,
+        now=now,
+    )
+
+
+def add_item(
+    workspace: Workspace,
+    *,
+    text: str,
+    origin: str,
+    actor: Actor,
+    now: datetime,
+    source_post: SourcePost | None = None,
+    scheduled_for: datetime | None = None,
+    relevant_until: datetime | None = None,
+    template: str = "",
+    written_by: User | None = None,
+    candidate: Candidate | None = None,
+) -> QueueItem:
+    """Write down an item whose content was checked; its post is no candidate any more.
+
+    Raises AlreadyProposed, also when the `candidate` is not as it was read.
+    """
     try:
         with transaction.atomic(durable=True):
             item = QueueItem.objects.create(
@@ -59,24 +88,39 @@ def propose_item(
                 source_post=source_post,
                 scheduled_for=scheduled_for,
                 relevant_until=relevant_until or _relevance(source_post),
-                origin="person" if actor.user else "template",
-                template=template,
-                written_by=actor.user,
+                origin=origin[:20],
+                template=template[:60],
+                score=candidate.score if candidate else None,
+                written_by=written_by,
                 created_at=now,
                 moved_at=now,
             )
+            if source_post:
+                _queue_candidate(source_post, candidate, now=now)
             audit.record(
                 "item.propose",
                 workspace=workspace,
                 subject=item.subject,
                 actor=actor,
                 now=now,
-                data={"kind": item.kind, "origin": item.origin, "template": template},
+                data={"kind": item.kind, "origin": item.origin, "template": item.template},
                 counts=[Count("replies_proposed_total")] if source_post else [],
             )
     except IntegrityError:
         raise AlreadyProposed from None
     return item
+
+
+def _queue_candidate(post: SourcePost, seen: Candidate | None, *, now: datetime) -> None:
+    """Nobody looks at the post again. Raises AlreadyProposed when it changed since it was `seen`."""
+    queued = {"state": Candidate.State.QUEUED, "reason": "", "looked_at": now}
+    row = Candidate.objects.filter(pk=post.pk)
+    if seen is None:
+        row.exclude(state=Candidate.State.QUEUED).update(**queued)
+    elif not row.filter(state=seen.state, version=seen.version).update(
+        **queued, intent=seen.intent, score=seen.score, parts=seen.parts
+    ):
+        raise AlreadyProposed
 
 
 def _relevance(post: SourcePost | None) -> datetime | None:
@@ -90,44 +134,3 @@ def next_number(workspace: Workspace) -> int:
     wait_for_locks_at_most(LOCK_SECONDS_WITH_A_WORKSPACE)
     Workspace.objects.filter(pk=row.pk).update(last_item_number=row.last_item_number + 1)
     return row.last_item_number + 1
-
-
-def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> list[QueueItem]:
-    """Suggest a reply to each recent post that may be answered and has no item yet, oldest first."""
-    made: list[QueueItem] = []
-    for post in _unanswered(workspace, now):
-        if len(made) == _AT_ONCE:
-            break
-        proposal = _fresh_proposal(workspace, post)
-        if proposal is None:
-            continue
-        try:
-            item = propose_item(
-                workspace,
-                text=proposal.text,
-                template=proposal.template,
-                source_post=post,
-                actor=actor,
-                now=now,
-            )
-        except (AlreadyProposed, BadContent):
-            continue
-        made.append(item)
-    return made
-
-
-def _unanswered(workspace: Workspace, now: datetime) -> Iterator[SourcePost]:
-    """Every one of them is looked at: posts that get no proposal keep nobody else waiting."""
-    posts = SourcePost.objects.that_may_be_answered().filter(
-        workspace=workspace, items=None, posted_at__gte=now - RELEVANT_FOR
-    )
-    ours = Q(author_id=workspace.x_account.x_user_id)
-    alone = Q(author_id__in=workspace.opt_outs.values("author_id"))
-    return posts.exclude(ours | alone).order_by("posted_at", "pk").iterator(_AT_ONCE)
-
-
-def _fresh_proposal(workspace: Workspace, post: SourcePost) -> Proposal | None:
-    """The first variant that was not said lately: X refuses duplicates, and people notice."""
-    recent = workspace.items.order_by("-created_at").values_list("text", flat=True)
-    said = set(recent[:RECENT_TEXTS])
-    return next((p for p in propose_from_template(post) if p.text not in said), None)

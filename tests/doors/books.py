@@ -32,6 +32,7 @@ APART = (
     "workspaces_apikey",  # notes when each was last used; those that live are counted
     *("x_integration_oauthstate", "x_integration_ratewindow"),  # written whenever X is asked
     *("x_integration_feed", "x_integration_billedread"),  # and so are these
+    *("publishing_candidate", "publishing_edit"),  # beside an item; they decide nothing about it
 )
 
 

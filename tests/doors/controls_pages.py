@@ -13,8 +13,9 @@ import requests
 from django.urls import reverse
 from django.utils import timezone
 
-from publishing.services import opt_out_author
+from publishing.services import opt_out_author, propose_replies
 from tests.doors.stage import Control, Stage
+from tests.worlds import WORKER
 from workspaces.actors import Actor
 from workspaces.models import SystemHold, SystemSwitch, User, Workspace
 from workspaces.services import place_hold, set_kill_switch
@@ -118,6 +119,18 @@ def answer_again(stage: Stage) -> Iterator[None]:
     opt_out = stage.workspace.opt_outs.get()
     form = {"action": "answer_again", "_selected_action": opt_out.pk}
     stage.press(page("publishing_optout", "changelist"), form)
+
+
+@proves("action publishing.Candidate.propose", "url admin/publishing/candidate/")
+def propose_all_the_same(stage: Stage) -> Iterator[None]:
+    """A reply to what the pipeline passed over, which the admin wanted and approved."""
+    said = f"@{stage.workspace.x_account.username} passive income, ask me how"
+    post = stage.x.heard(stage.workspace, by="rui", text=said)
+    assert propose_replies(stage.workspace, actor=WORKER, now=timezone.now()) == []
+    form = {"action": "propose", "_selected_action": post.pk}
+    stage.press(page("publishing_candidate", "changelist"), form)
+    yield
+    stage.approve(stage.newest())
 
 
 # --- what lets go again -------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ _READ_ONLY = (
     "publishing/queueitem",
     "publishing/approval",
     "publishing/optout",
+    "publishing/candidate",
     "django_q/schedule",
     "django_q/success",
     "django_q/failure",
@@ -55,7 +56,13 @@ def _pages() -> Iterator[tuple[str, str]]:
 
 _LABELS = (
     *("auth.Group", "control.Heartbeat", "django_q.Failure", "django_q.Schedule"),
-    *("django_q.Success", "publishing.Approval", "publishing.OptOut", "publishing.QueueItem"),
+    *(
+        "django_q.Success",
+        "publishing.Candidate",
+        "publishing.Approval",
+        "publishing.OptOut",
+        "publishing.QueueItem",
+    ),
     *("workspaces.Alarm", "workspaces.ApiKey", "workspaces.AuditEvent", "workspaces.Counter"),
     *("workspaces.SystemHold", "workspaces.SystemSwitch", "workspaces.User"),
     *("workspaces.Workspace", "x_integration.SourcePost", "x_integration.XAccount"),

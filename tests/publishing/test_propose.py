@@ -5,9 +5,11 @@ from functools import partial
 import pytest
 from django.utils import timezone
 
+from publishing import ranking
 from publishing.errors import AlreadyProposed, BadContent
 from publishing.models import QueueItem
-from publishing.proposers import propose_from_template
+from publishing.proposers import Asked
+from publishing.proposers.template import TemplateProposer
 from publishing.services import propose_item, propose_replies
 from publishing.states import State
 from publishing.text import weighted_length
@@ -80,38 +82,41 @@ def test_no_two_recent_texts_are_equal(workspace):
     assert len(set(texts)) == len(texts) == 3
 
 
+def variants(intent, **fields):
+    """What the templates have for such a post."""
+    post = SourcePostFactory.build(workspace=None, **fields)
+    return list(TemplateProposer().propose(Asked(post, intent, "cafe")))
+
+
 @pytest.mark.parametrize(
-    ("lang", "text", "template"),
+    ("lang", "intent", "template"),
     [
-        ("pt", "Que horas abre?", "pt/question:1"),
-        ("pt", "Adorei", "pt/thanks:1"),
-        ("ar", "متى تفتحون؟", "ar/question:1"),
-        ("ja", "営業時間は？", "ja/question:1"),
-        ("xx", "Bork", "en/thanks:1"),
-        ("../../secret", "Bork", "en/thanks:1"),
+        ("pt", "question", "pt/question:1"),
+        ("pt", "thanks", "pt/thanks:1"),
+        ("ar", "complaint", "ar/complaint:1"),
+        ("ja", "mention", "ja/mention:1"),
+        ("xx", "mention", "en/mention:1"),
+        ("../../secret", "thanks", "en/thanks:1"),
     ],
 )
-def test_the_template_follows_language_and_intent(lang, text, template):
-    post = SourcePostFactory.build(lang=lang, text=text, workspace=None)
-    assert next(propose_from_template(post)).template == template
+def test_the_template_follows_language_and_intent(lang, intent, template):
+    assert variants(intent, lang=lang)[0].template == template
 
 
-def test_every_variant_of_every_template_fits(repository):
-    for path in (repository / "templates/publishing/replies").glob("*/*.txt"):
-        lang, text = path.parent.name, "What?" if path.stem == "question" else "Nice"
-        post = SourcePostFactory.build(
-            lang=lang, text=text + " word" * 50, author_username="x" * 15, workspace=None
-        )
-        variants = list(propose_from_template(post))
-        assert len(variants) >= 3
-        assert all(weighted_length(variant.text) <= 280 for variant in variants)
+def test_every_language_answers_every_intent_in_several_ways_that_fit(repository):
+    languages = [path.name for path in (repository / "templates/publishing/replies").iterdir()]
+    assert len(languages) == 5
+    for lang in languages:
+        for intent in set(ranking.current().intent) - {"promotion"}:
+            made = variants(intent, lang=lang, text=" word" * 50, author_username="x" * 15)
+            assert len(made) >= 3
+            assert {each.template.partition(":")[0] for each in made} == {f"{lang}/{intent}"}
+            assert all(weighted_length(each.text) <= 280 for each in made)
 
 
 def test_their_words_are_quoted_without_names_and_links():
-    post = SourcePostFactory.build(
-        text="@cafe @lia the $AAPL https://x.example/a #new blend is great", workspace=None
-    )
-    assert "“the blend is great”" in list(propose_from_template(post))[-1].text
+    said = "@cafe @lia the $AAPL https://x.example/a #new blend is great"
+    assert "“the blend is great”" in variants("thanks", text=said)[-1].text
 
 
 def test_two_proposals_for_one_post_leave_one_item(workspace):

@@ -1,0 +1,388 @@
+"""From source posts to proposals: everybody has a turn, each is looked at once per version."""
+
+from datetime import timedelta
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from publishing.errors import AlreadyProposed, Blocked, NoRanking, NothingToSay
+from publishing.models import Candidate, OptOut, QueueItem
+from publishing.proposers import Proposal
+from publishing.services import (
+    edit_item,
+    opt_out_author,
+    propose_anyway,
+    propose_item,
+    propose_replies,
+)
+from publishing.services.candidates import FOR_THE_OLDEST, LOOKS_A_CYCLE
+from publishing.services.edits import difference
+from tests.concurrency import run_together
+from tests.factories import (
+    MembershipFactory,
+    SourcePostFactory,
+    UserFactory,
+    XAccountFactory,
+)
+from tests.worlds import WORKER, operator
+from workspaces.actors import Actor
+from workspaces.errors import WorkspaceNotFound
+from x_integration.models import SourcePost
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = timezone.now()
+STATES = Candidate.State
+
+
+@pytest.fixture
+def workspace():
+    """A connected workspace with an owner."""
+    found = XAccountFactory().workspace
+    MembershipFactory(workspace=found)
+    return found
+
+
+def said(workspace, text="Lovely!", *, by="77", **fields):
+    """Somebody says something to the workspace."""
+    return SourcePostFactory(
+        workspace=workspace, text=text, author_id=by, author_username=f"u{by}", **fields
+    )
+
+
+def cycle(workspace, now=NOW):
+    """One turn; returns the posts that were proposed."""
+    return [item.source_post for item in propose_replies(workspace, actor=WORKER, now=now)]
+
+
+def test_60_candidates_over_3_cycles_become_60_items_each_proposed_once(workspace):
+    made = []
+    for turn in range(3):
+        for number in range(20):
+            said(workspace, f"Lovely cup number {turn}-{number}", by=str(100 + 20 * turn + number))
+        made += cycle(workspace)
+    assert len(made) == len({post.pk for post in made}) == QueueItem.objects.count() == 60
+    assert cycle(workspace) == []
+    assert set(workspace.candidates.values_list("state", flat=True)) == {"queued"}
+
+
+def test_two_cycles_at_once_propose_each_post_once(workspace):
+    for number in range(12):
+        said(workspace, by=str(100 + number))
+    turns = [partial(propose_replies, workspace, actor=WORKER, now=NOW) for _ in range(3)]
+    assert run_together(*turns) == ["ok", "ok", "ok"]
+    assert QueueItem.objects.count() == 12
+    assert workspace.candidates.filter(state="queued").count() == 12
+
+
+def test_the_best_go_first_and_the_oldest_have_a_quarter(workspace):
+    for number in range(30):
+        said(workspace, "Bork", by=str(100 + number))
+    for number in range(LOOKS_A_CYCLE):
+        said(workspace, "The bag is broken, where can I complain?", by=str(500 + number))
+    found = cycle(workspace)
+    assert len(found) == LOOKS_A_CYCLE
+    kinds = [post.candidate.intent for post in found]
+    assert kinds.count("mention") in range(1, FOR_THE_OLDEST + 1)
+    assert kinds[FOR_THE_OLDEST:] == ["complaint"] * (LOOKS_A_CYCLE - FOR_THE_OLDEST)
+
+
+def test_nobody_starves_while_better_ones_keep_coming(workspace):
+    """Every cycle brings as many better posts as one cycle takes."""
+    humble = [said(workspace, "Bork", by=str(100 + n)) for n in range(40)]
+    now, waiting = NOW, {post.pk for post in humble}
+    for turn in range(4):
+        for number in range(LOOKS_A_CYCLE):
+            author = str(1000 + turn * LOOKS_A_CYCLE + number)
+            said(workspace, "It is broken!", by=author, posted_at=now)
+        waiting -= {post.pk for post in cycle(workspace, now)}
+        now += timedelta(minutes=2)
+    assert waiting == set()
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"eligibility": SourcePost.Eligibility.NOT_SUMMONED}, "not_summoned"),
+        ({"text": "Get 10,000 followers by tonight"}, "promotion"),
+        ({"text": "please stop replying to me"}, "opted_out"),
+        ({"text": "  "}, "no_words"),
+    ],
+)
+def test_what_is_passed_over_says_why(workspace, fields, reason):
+    post = said(workspace, **fields)
+    assert cycle(workspace) == []
+    assert (post.candidate.state, post.candidate.reason) == ("skipped", reason)
+    assert post.candidate.looked_at == NOW
+
+
+def test_our_own_post_is_passed_over(workspace):
+    post = said(workspace, by=workspace.x_account.x_user_id)
+    assert (cycle(workspace), post.candidate.reason) == ([], "own_post")
+
+
+def test_what_was_passed_over_is_looked_at_once_per_version(workspace, settings, tmp_path):
+    post = said(workspace, eligibility=SourcePost.Eligibility.NOT_SUMMONED)
+    cycle(workspace)
+    cycle(workspace, NOW + timedelta(minutes=2))
+    post.candidate.refresh_from_db()
+    assert (post.candidate.version, post.candidate.looked_at) == (1, NOW)
+
+    rules = tmp_path / "candidates.yaml"
+    shipped = Path(settings.CANDIDATES_FILE_PATH).read_text()
+    rules.write_text(shipped.replace("not_summoned: null", "not_summoned: 1"))
+    settings.CANDIDATES_FILE_PATH = str(rules)
+    assert cycle(workspace, NOW + timedelta(minutes=4)) == [post]
+    post.candidate.refresh_from_db()
+    assert (post.candidate.version, post.candidate.state) == (2, "queued")
+
+
+def test_who_summons_us_after_all_is_a_candidate_again(workspace):
+    post = said(workspace, eligibility=SourcePost.Eligibility.NOT_SUMMONED)
+    cycle(workspace)
+    SourcePost.objects.update(eligibility=SourcePost.Eligibility.SUMMONED)
+    assert cycle(workspace) == [post]
+    assert Candidate.objects.get().version == 2
+
+
+def test_other_rules_do_not_wake_who_wants_to_be_left_alone(workspace, settings):
+    said(workspace, "please stop replying to me")
+    cycle(workspace)
+    OptOut.objects.all().delete()
+    Candidate.objects.update(rules="another")
+    assert cycle(workspace) == []
+    assert Candidate.objects.get().version == 1
+
+
+def test_after_a_week_nobody_is_answered(workspace):
+    post = said(workspace, posted_at=NOW - timedelta(days=8))
+    assert cycle(workspace) == []
+    assert not Candidate.objects.exists()
+    late = said(workspace, posted_at=NOW)
+    Candidate.objects.create(
+        source_post=late, workspace=workspace, rules="", intent="thanks", score=1, parts={},
+        found_at=NOW,
+    )  # fmt: skip
+    assert cycle(workspace, NOW + timedelta(days=8)) == []
+    late.candidate.refresh_from_db()
+    assert late.candidate.state == "expired"
+    assert post.items.count() == 0
+
+
+def test_the_score_is_the_sum_of_its_parts_and_the_item_keeps_it(workspace):
+    metrics = {"like_count": 150, "reply_count": 10, "retweet_count": 10}
+    said(workspace, "The bag is torn!", payload={"public_metrics": metrics}, posted_at=NOW)
+    cycle(workspace)
+    candidate, item = Candidate.objects.get(), QueueItem.objects.get()
+    assert candidate.parts == {"intent": 40, "eligibility": 20, "engagement": 20, "recency": 20}
+    assert (candidate.score, item.score, item.origin) == (100, 100, "template")
+    assert item.template.startswith("en/complaint:")
+
+
+@pytest.mark.parametrize("half_lives", [0, 1, 2])
+def test_points_for_recency_halve(workspace, half_lives):
+    said(workspace, posted_at=NOW - half_lives * timedelta(hours=12))
+    cycle(workspace)
+    assert Candidate.objects.get().parts["recency"] == 20 * 0.5**half_lives
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [None, [], "x", {"like_count": None}, {"like_count": "9"}, {"like_count": -5}, {"like_count": True}],
+)  # fmt: skip
+def test_broken_numbers_of_x_count_nothing(workspace, metrics):
+    said(workspace, payload={"public_metrics": metrics})
+    cycle(workspace)
+    assert Candidate.objects.get().parts["engagement"] <= 3
+
+
+def test_both_dialects_count_reposts(workspace):
+    said(workspace, by="1", payload={"public_metrics": {"repost_count": 99}})
+    said(workspace, by="2", payload={"public_metrics": {"retweet_count": 99}})
+    cycle(workspace)
+    first, second = Candidate.objects.values_list("parts__engagement", flat=True)
+    assert first == second > 10
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "intent"),
+    [
+        ("en", "two of the four bags were torn when they arrived", "complaint"),
+        ("en", "does the decaf have caffeine at all?", "question"),
+        ("en", "Thank you, I think", "thanks"),
+        ("en", "Nine hours of train, one thermos", "mention"),
+        ("en", "brokenhearted but caffeinated", "mention"),
+        ("en", "look: https://x.example/?q=refund", "mention"),
+        ("en", "🔥 Get 10,000 followers by tonight, link in our profile 🔥", "promotion"),
+        ("pt", "o pacote chegou RASGADO", "complaint"),
+        ("pt", "obrigada pelo bilhete", "thanks"),
+        ("es", "el kilo llegó molido y yo había pedido grano", "complaint"),
+        ("es", "Así da gusto", "thanks"),
+        ("ja", "注文した豆がまだ届きません。追跡番号を教えてください", "complaint"),
+        ("ja", "送料も知りたいです。発送はできますか", "question"),
+        ("ja", "ありがとうございます", "thanks"),
+        ("ar", "الطلب وصل ناقصًا، كيس واحد بدل كيسين", "complaint"),
+        ("ar", "ما الفرق بين التحميص المتوسط والغامق؟", "question"),
+        ("ar", "شكرًا على التغليف الجميل", "thanks"),
+        ("de", "thank you!", "thanks"),  # a language without words of its own is asked in all
+    ],
+)
+def test_what_they_want_is_told_by_their_words(workspace, lang, text, intent):
+    said(workspace, text, lang=lang)
+    cycle(workspace)
+    assert Candidate.objects.get().intent == intent
+
+
+def test_no_two_posts_in_a_row_get_the_same_template(workspace):
+    for number in range(8):
+        said(workspace, "Lovely!", by=str(100 + number))
+    cycle(workspace)
+    used = list(QueueItem.objects.order_by("number").values_list("template", flat=True))
+    assert all(one != other for one, other in pairwise(used))
+    assert len(set(used)) == 4
+
+
+def test_an_author_never_gets_the_same_text_twice(workspace):
+    for number in range(6):
+        said(workspace, "Lovely!", by="77", posted_at=NOW + timedelta(seconds=number))
+    cycle(workspace)
+    texts = list(QueueItem.objects.values_list("text", flat=True))
+    assert len(texts) == len(set(texts)) == 4
+    assert workspace.candidates.filter(reason="no_text").count() == 2
+
+
+class Clumsy:
+    """A proposer that fails for some, and answers nonsense to others."""
+
+    name = "clumsy"
+
+    def propose(self, asked):
+        """What its post asks for."""
+        if "explode" in asked.post.text:
+            raise ZeroDivisionError
+        if "number" in asked.post.text:
+            return [5]
+        if "long" in asked.post.text:
+            return [Proposal("x" * 300), Proposal("Short.")]
+        if "database" in asked.post.text:
+            raise OperationalError
+        return iter(lambda: Proposal("For ever."), None)
+
+    def rules(self):
+        """Never changes."""
+        return ""
+
+
+@pytest.fixture
+def clumsy(settings):
+    """The only proposer is clumsy."""
+    settings.REPLY_PROPOSERS = ["tests.publishing.test_candidates.Clumsy"]
+    return settings
+
+
+def test_a_failing_proposer_costs_that_proposal_only(workspace, clumsy):
+    for author, text in enumerate(["explode", "a number", "too long", "fine"]):
+        said(workspace, text, by=str(author))
+    assert {post.text for post in cycle(workspace)} == {"too long", "fine"}
+    assert workspace.candidates.filter(reason="proposer_failed").count() == 2
+    assert QueueItem.objects.get(source_post__text="too long").text == "Short."
+
+
+def test_where_one_proposer_fails_the_next_is_asked(workspace, clumsy):
+    clumsy.REPLY_PROPOSERS += ["publishing.proposers.template.TemplateProposer"]
+    said(workspace, "explode")
+    assert len(cycle(workspace)) == 1
+    assert QueueItem.objects.get().origin == "template"
+
+
+def test_a_broken_database_is_no_fault_of_the_proposer(workspace, clumsy):
+    post = said(workspace, "database")
+    with pytest.raises(OperationalError):
+        cycle(workspace)
+    assert Candidate.objects.get(source_post=post).state == "new"
+
+
+def test_without_rules_nothing_is_looked_at(workspace, settings, tmp_path):
+    settings.CANDIDATES_FILE_PATH = str(tmp_path / "none.yaml")
+    said(workspace)
+    with pytest.raises(NoRanking, match="cannot be read"):
+        cycle(workspace)
+    assert not Candidate.objects.exists()
+
+
+def test_what_a_person_proposed_is_no_candidate_any_more(workspace):
+    post = said(workspace)
+    propose_item(workspace, text="Hi", source_post=post, actor=WORKER, now=NOW)
+    assert (cycle(workspace), post.candidate.state) == ([], "queued")
+    other = said(workspace, by="78", eligibility=SourcePost.Eligibility.NOT_SUMMONED)
+    cycle(workspace)
+    propose_item(workspace, text="Hi you", source_post=other, actor=WORKER, now=NOW)
+    other.candidate.refresh_from_db()
+    assert (other.candidate.state, other.candidate.reason) == ("queued", "")
+
+
+def test_a_member_may_want_a_reply_to_what_was_passed_over(workspace):
+    post = said(workspace, eligibility=SourcePost.Eligibility.NOT_SUMMONED)
+    cycle(workspace)
+    rui = Actor.operator(MembershipFactory(workspace=workspace, role="member").user, door="admin")
+    item = propose_anyway(post.candidate, actor=rui, now=NOW)
+    assert (item.state, item.origin, item.written_by) == ("pending", "template", None)
+    post.candidate.refresh_from_db()
+    assert post.candidate.state == "queued"
+    with pytest.raises(AlreadyProposed):
+        propose_anyway(post.candidate, actor=rui, now=NOW)
+
+
+def test_nobody_is_bothered_who_wants_to_be_left_alone_whoever_asks(workspace):
+    post = said(workspace)
+    opt_out_author(post, actor=operator(workspace), now=NOW)
+    cycle(workspace)
+    with pytest.raises(Blocked, match="opted out"):
+        propose_anyway(post.candidate, actor=operator(workspace), now=NOW)
+
+
+def test_a_stranger_wants_nothing_here(workspace):
+    said(workspace, eligibility=SourcePost.Eligibility.NOT_SUMMONED)
+    cycle(workspace)
+    stranger = Actor.operator(UserFactory(), door="admin")
+    with pytest.raises(WorkspaceNotFound):
+        propose_anyway(Candidate.objects.get(), actor=stranger, now=NOW)
+
+
+def test_where_there_is_nothing_to_say_the_person_is_told(workspace, settings):
+    settings.REPLY_PROPOSERS = []
+    said(workspace)
+    cycle(workspace)
+    with pytest.raises(NothingToSay):
+        propose_anyway(Candidate.objects.get(), actor=operator(workspace), now=NOW)
+
+
+def test_many_posts_are_taken_in_with_few_statements(workspace, django_assert_max_num_queries):
+    for number in range(300):
+        said(workspace, by=str(number), eligibility=SourcePost.Eligibility.NOT_SUMMONED)
+    with django_assert_max_num_queries(20):
+        cycle(workspace)
+    assert workspace.candidates.count() == 300
+
+
+def test_an_edit_is_kept_word_by_word(workspace):
+    said(workspace, "Lovely!")
+    cycle(workspace)
+    item = QueueItem.objects.get()
+    before = item.text
+    edit_item(item.pk, version=1, text="Thank you both!", actor=operator(workspace), now=NOW)
+    edit = item.edits.get()
+    assert (edit.version, edit.door) == (2, "admin")
+    assert "".join(words for sign, words in edit.diff if sign != "+") == before
+    assert "".join(words for sign, words in edit.diff if sign != "-") == "Thank you both!"
+
+
+def test_a_difference_is_told_in_words():
+    assert difference("Thank you, lia!", "Thank you so much, lia!") == [
+        ("=", "Thank you"),
+        ("+", " so much"),
+        ("=", ", lia!"),
+    ]
