@@ -36,7 +36,7 @@ class BadContent(Invalid):
 
 
 class NoBrandVoice(Unavailable):
-    """The brand voice file cannot be used, and without it no text is let in."""
+    """The brand voice file cannot be used, and without it no text is let in, and none is sent."""
 
     code = "no_brand_voice"
 
