@@ -5,8 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from publishing import voice
-from publishing.errors import NoBrandVoice
+from publishing import pleas, voice
+from publishing.errors import NoBrandVoice, NoOptOutWords
 
 
 @register("publishing")
@@ -26,4 +26,15 @@ def the_brand_voice_can_be_used(app_configs: Any, **kwargs: Any) -> list[CheckMe
     except NoBrandVoice as error:
         hint = "Mend the file that BRAND_VOICE_FILE_PATH names: docs/BRAND-VOICE.md explains it."
         return [Error(str(error), hint=hint, id="publishing.E002")]
+    return []
+
+
+@register("publishing")
+def the_opt_out_words_can_be_used(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Whoever asks in the team's own words would be answered all the same."""
+    try:
+        pleas.check_words_of_the_team()
+    except NoOptOutWords as error:
+        hint = "Mend the file that OPT_OUTS_FILE_PATH names: docs/OPT-OUTS.md explains it."
+        return [Error(str(error), hint=hint, id="publishing.E003")]
     return []

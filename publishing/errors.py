@@ -41,6 +41,12 @@ class NoBrandVoice(Unavailable):
     code = "no_brand_voice"
 
 
+class NoOptOutWords(Unavailable):
+    """The team's own opt-out words cannot be used; those that are known without them hold."""
+
+    code = "no_opt_out_words"
+
+
 class AlreadyProposed(Conflict):
     """There is a live reply to this post already."""
 

@@ -8,13 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.conf import settings
 
+from publishing import operator_files
 from publishing.errors import NoBrandVoice
 
 EVERY_LANGUAGE = "*"
-_MOST_BYTES = 100_000
 _LANGUAGE = re.compile(r"\*|[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _DOMAIN = re.compile(r"[\w-]+(\.[\w-]+)+")
 _HANDLE = re.compile(r"@?[A-Za-z0-9_]{1,15}")
@@ -62,25 +61,14 @@ def current() -> Voice:
     """The voice as the file has it now. Raises NoBrandVoice, saying why, when it cannot be used."""
     path = Path(settings.BRAND_VOICE_FILE_PATH)
     try:
-        seen = path.stat()
-        return _read(path, seen.st_mtime_ns, seen.st_size)
-    except OSError as error:
-        raise NoBrandVoice(f"{path} cannot be read: {error.strerror}.") from None
+        return _read(path, *operator_files.seen(path))
+    except operator_files.Unusable as error:
+        raise NoBrandVoice(str(error)) from None
 
 
 @lru_cache(maxsize=4)
 def _read(path: Path, _changed: int, size: int) -> Voice:
-    if size > _MOST_BYTES:
-        raise NoBrandVoice(f"{path} cannot be used: it is larger than {_MOST_BYTES:,} bytes.")
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError:
-        raise NoBrandVoice(f"{path} cannot be used: it is not UTF-8 text.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}:" if mark else ""
-        raise NoBrandVoice(f"{path} cannot be used:{where} it is not YAML.") from None
-    voice, problems = parse(found)
+    voice, problems = parse(operator_files.content_of(path, size=size))
     if problems:
         raise NoBrandVoice(f"{path} cannot be used: {' '.join(problems)}")
     return voice
