@@ -11,15 +11,11 @@ from dataclasses import dataclass
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 
+from publishing.pleas import asks_to_be_left_alone
 from x_integration.models import SourcePost
 
 _QUESTION = re.compile(r"[?？؟]")
 _NOT_WORDS = re.compile(r"[@＠]\w+|https?://\S+|#\w+|\$[A-Za-z]\w*")
-_LEAVE_ME_ALONE = re.compile(
-    r"\bstop\b|leave me alone|\bpare\b|\bparem\b|não me responda|\bbasta\b|déjame en paz"
-    r"|no me respondas|やめて|返信しないで|توقف|لا ترد",
-    re.IGNORECASE,
-)
 FALLBACK_LANGUAGE = "en"
 
 
@@ -33,7 +29,7 @@ class Proposal:
 
 def propose_from_template(post: SourcePost) -> Iterator[Proposal]:
     """Every variant for the post's language and intent; none to somebody who wants no answer."""
-    if _LEAVE_ME_ALONE.search(post.text):
+    if asks_to_be_left_alone(post.text):
         return
     intent = "question" if _QUESTION.search(post.text) else "thanks"
     name, lines = _lines(post, intent)
