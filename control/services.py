@@ -73,7 +73,8 @@ def run_cycle(
     """Read what people said, each feed within the budget, and propose replies.
 
     With `only_due`, feeds whose time has not come are left alone. A feed that cannot be read keeps
-    neither the others nor the proposals waiting. Raises NoAccessToken, XReadFailed or OutOfTime afterwards.
+    neither the others nor the proposals waiting. Raises NoAccessToken, XReadFailed or OutOfTime afterwards,
+    and NoBrandVoice where there is something to propose and no voice to hold it against.
     """
     account = XAccount.objects.select_related("workspace").get(workspace=workspace)
     mentions_feed(workspace, now=now)

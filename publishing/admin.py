@@ -199,7 +199,8 @@ class QueueItemAdmin(MembersAdmin):
             return f"{age} · {why}"
         ends = not item.blocked_reason or services.opens_by_itself(item.blocked_reason)
         when = "until" if ends else "asked again at"
-        return f"{age} · {why}, {when} {_utc(item.not_before)}"
+        told = f"{age} · {why}, {when} {_utc(item.not_before)}"
+        return f"{told} · {because}" if (because := services.why_refused(item)) else told
 
     @admin.display(description="X charges")
     def price(self, item: QueueItem) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from publishing import ranking, voice
-from publishing.errors import NoBrandVoice, NoRanking
+from publishing import pleas, ranking, voice
+from publishing.errors import NoBrandVoice, NoOptOutWords, NoRanking
 
 
 @register("publishing")
@@ -36,5 +36,16 @@ def the_ranking_can_be_used(app_configs: Any, **kwargs: Any) -> list[CheckMessag
         ranking.current()
     except NoRanking as error:
         hint = "Mend the file that CANDIDATES_FILE_PATH names: docs/CANDIDATES.md explains it."
+        return [Error(str(error), hint=hint, id="publishing.E004")]
+    return []
+
+
+@register("publishing")
+def the_opt_out_words_can_be_used(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Whoever asks in the team's own words would be answered all the same."""
+    try:
+        pleas.check_words_of_the_team()
+    except NoOptOutWords as error:
+        hint = "Mend the file that OPT_OUTS_FILE_PATH names: docs/OPT-OUTS.md explains it."
         return [Error(str(error), hint=hint, id="publishing.E003")]
     return []

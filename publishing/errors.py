@@ -36,7 +36,7 @@ class BadContent(Invalid):
 
 
 class NoBrandVoice(Unavailable):
-    """The brand voice file cannot be used, and without it no text is let in."""
+    """The brand voice file cannot be used, and without it no text is let in, and none is sent."""
 
     code = "no_brand_voice"
 
@@ -51,6 +51,12 @@ class NothingToSay(Conflict):
     """No proposer has a text for this post that is fresh and that the guards let through."""
 
     code = "nothing_to_say"
+
+
+class NoOptOutWords(Unavailable):
+    """The team's own opt-out words cannot be used; those that are known without them hold."""
+
+    code = "no_opt_out_words"
 
 
 class AlreadyProposed(Conflict):

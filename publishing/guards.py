@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rapidfuzz import fuzz, process
 
@@ -69,6 +70,7 @@ _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _OF_WRITING = frozenset("\u200c\u200d\u200e\u200f\u061c")
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters that show nothing
 _FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f")
+_UNUSUAL = re.compile("[^ -~]")  # the rest is written, and shows
 _MOST_MARKS = 8
 _PILED = re.compile(rf"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{{{_MOST_MARKS + 1}}}")
 
@@ -80,7 +82,7 @@ def _size(case: Case) -> str:
 
 def _storable(case: Case) -> str:
     """Control characters, halves of surrogate pairs and what is no character."""
-    for character in case.text:
+    for character in _UNUSUAL.findall(case.text):
         kind = unicodedata.category(character)
         is_nothing = kind == "Cn" and (
             ord(character) & 0xFFFE == 0xFFFE or "\ufdd0" <= character <= "\ufdef"
@@ -108,7 +110,7 @@ def _shows(character: str) -> bool:
 
 
 def _hidden(case: Case) -> str:
-    for character in _FLAG.sub("", case.text):
+    for character in _UNUSUAL.findall(_FLAG.sub("", case.text)):
         is_format = unicodedata.category(character) == "Cf" and character not in _OF_WRITING
         if character in _BLANKS or (is_format and not "\u0600" <= character <= "\u08e2"):
             return f"The text holds an invisible character (U+{ord(character):04X})."
@@ -167,6 +169,7 @@ _CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]{{1,2}}|[^\W{_CJK}]+(?:['’-][^\W{_CJK}]+)*")  # two signs make a word
 
 
+@lru_cache(maxsize=100)
 def _sentences(text: str) -> list[int]:
     """How many words each sentence has; a link is no word."""
     parts = _END.split(without_links(text))

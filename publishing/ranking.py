@@ -13,8 +13,9 @@ from typing import Any
 
 from django.conf import settings
 
-from publishing.data_files import BadFile, load, mapping, stamp
+from publishing import operator_files
 from publishing.errors import NoRanking
+from publishing.operator_files import mapping
 from publishing.voice import folded, whole
 from x_integration.models import SourcePost
 
@@ -98,16 +99,16 @@ def current() -> Ranking:
     """The ranking as the file has it now. Raises NoRanking, saying why, when it cannot be used."""
     path = Path(settings.CANDIDATES_FILE_PATH)
     try:
-        return _read(path, *stamp(path))
-    except BadFile as error:
+        return _read(path, *operator_files.seen(path))
+    except operator_files.Unusable as error:
         raise NoRanking(str(error)) from None
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, _changed: int, _size: int) -> Ranking:
-    ranking, problems = parse(load(path))
+def _read(path: Path, _changed: int, size: int) -> Ranking:
+    ranking, problems = parse(operator_files.content_of(path, size=size))
     if problems:
-        raise BadFile(f"{path} cannot be used: {' '.join(problems)}")
+        raise operator_files.Unusable(f"{path} cannot be used: {' '.join(problems)}")
     return ranking
 
 

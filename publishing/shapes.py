@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from publishing.models import Approval, Kind, PublishAttempt, QueueItem
-from publishing.services import price_of_item
+from publishing.services import price_of_item, why_refused
 from publishing.states import Outcome, State
 from workspaces.models import AuditEvent
 from x_integration.models import SourcePost
@@ -40,6 +40,9 @@ class ItemShape(serializers.Serializer[QueueItem]):
     created_at = serializers.DateTimeField()
     moved_at = serializers.DateTimeField(help_text="When it came into its state.")
     blocked_reason = serializers.CharField(allow_null=True)
+    blocked_because = serializers.CharField(
+        allow_null=True, help_text="What is wrong with the text, where that holds it back."
+    )
     not_before = serializers.DateTimeField(allow_null=True)
     x_post_id = serializers.CharField(allow_null=True)
     price_usd = serializers.CharField(help_text="What X charges for it as it reads now.")
@@ -132,6 +135,7 @@ def item_body(item: QueueItem) -> dict[str, Any]:
         **{name: getattr(item, name) for name in _ITEM_FIELDS},
         "source_post": post and {name: getattr(post, name) for name in _POST_FIELDS},
         "blocked_reason": item.blocked_reason or None,
+        "blocked_because": why_refused(item) or None,
         "x_post_id": item.x_post_id or None,
         "price_usd": str(price_of_item(item).usd),
     }

@@ -58,7 +58,7 @@ MOVES: dict[str, Move] = {
         S.PENDING,
         S.APPROVED,
         to=S.EXPIRED,
-        by="sweep",
+        by="sweep; intake, where a person asked to be left alone",
         note="the approval or the relevance ran out, or it is too late",
     ),
     "claim": _move(S.APPROVED, to=S.PUBLISHING, by="worker, inside the gate transaction"),

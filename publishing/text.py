@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from emoji import EMOJI_DATA
 
@@ -37,6 +38,8 @@ _SYMBOL = re.compile(r"(?<![\w$])\$([A-Za-z]{1,6}(?:[._][A-Za-z]{1,2})?)(?!\w)")
 
 _EMOJI_BEGIN = frozenset(sequence[0] for sequence in EMOJI_DATA)
 _LONGEST_EMOJI = max(map(len, EMOJI_DATA))
+_WEIGH_ONE = (chr(point) for first, last in _LIGHT for point in range(first, last + 1))
+_PLAIN = re.compile(f"[{re.escape(''.join(c for c in _WEIGH_ONE if c not in _EMOJI_BEGIN))}]+")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ def weighted_length(text: str) -> int:
 def _weight(text: str) -> int:
     weight = at = 0
     while at < len(text):
+        if plain := _PLAIN.match(text, at):
+            weight, at = weight + plain.end() - at, plain.end()
+            continue
         size = _emoji_size(text, at)
         weight += 2 if size else _weight_of_one(ord(text[at]))
         at += size or 1
@@ -89,6 +95,9 @@ def emoji_in(text: str) -> list[str]:
     """Every emoji, a sequence such as a family or a flag as one."""
     found, at = [], 0
     while at < len(text):
+        if plain := _PLAIN.match(text, at):
+            at = plain.end()
+            continue
         size = _emoji_size(text, at)
         if size:
             found.append(text[at : at + size])
@@ -98,9 +107,19 @@ def emoji_in(text: str) -> list[str]:
 
 def links_in(text: str) -> Iterator[Link]:
     """Links in order, bare names such as example.com too. An e-mail address is none."""
+    return _links(text) if len(text) > LONGEST else iter(_links_of_short(text))
+
+
+@lru_cache(maxsize=100)
+def _links_of_short(text: str) -> list[Link]:
+    """Most guards ask where the links are, one after the other."""
+    return list(_links(text))
+
+
+def _links(text: str) -> Iterator[Link]:
     at = 0
     while found := _HOST.search(text, at):
-        link = _link(text, found)
+        link = _link(text, found) if "." in found[0] else None
         at = found.end() if link is None else link.end
         if link is not None:
             yield link

@@ -10,8 +10,9 @@ from typing import Any
 
 from django.conf import settings
 
-from publishing.data_files import BadFile, load, mapping, stamp
+from publishing import operator_files
 from publishing.errors import NoBrandVoice
+from publishing.operator_files import mapping
 
 EVERY_LANGUAGE = "*"
 _LANGUAGE = re.compile(r"\*|[a-z]{2,3}(-[a-z0-9]{2,8})*")
@@ -61,16 +62,16 @@ def current() -> Voice:
     """The voice as the file has it now. Raises NoBrandVoice, saying why, when it cannot be used."""
     path = Path(settings.BRAND_VOICE_FILE_PATH)
     try:
-        return _read(path, *stamp(path))
-    except BadFile as error:
+        return _read(path, *operator_files.seen(path))
+    except operator_files.Unusable as error:
         raise NoBrandVoice(str(error)) from None
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, _changed: int, _size: int) -> Voice:
-    voice, problems = parse(load(path))
+def _read(path: Path, _changed: int, size: int) -> Voice:
+    voice, problems = parse(operator_files.content_of(path, size=size))
     if problems:
-        raise BadFile(f"{path} cannot be used: {' '.join(problems)}")
+        raise operator_files.Unusable(f"{path} cannot be used: {' '.join(problems)}")
     return voice
 
 

@@ -476,6 +476,7 @@ PUBLISH_CONCURRENCY = _number("PUBLISH_CONCURRENCY", 16, at_least=1)
 CANDIDATES_FILE_PATH = _text("CANDIDATES_FILE_PATH", str(BASE_DIR / "deploy/candidates.yaml"))
 REPLY_PROPOSERS = ("publishing.proposers.template.TemplateProposer",)  # asked in this order
 BRAND_VOICE_FILE_PATH = _text("BRAND_VOICE_FILE_PATH", str(BASE_DIR / "deploy/brand_voice.yaml"))
+OPT_OUTS_FILE_PATH = _text("OPT_OUTS_FILE_PATH", str(BASE_DIR / "deploy/opt_outs.yaml"))
 PUBLISHING_DIRECT_API_ENABLED = _flag("PUBLISHING_DIRECT_API_ENABLED", False)
 PUBLISHING_DIRECT_API_INTERNAL_KEY = _text("PUBLISHING_DIRECT_API_INTERNAL_KEY")
 _insist(

@@ -8,9 +8,14 @@ from publishing.services.compare import Legs, compare_counters, compare_workspac
 from publishing.services.decide import approve_item, edit_item, reject_item, retry_item
 from publishing.services.direct import publish_directly
 from publishing.services.doubts import confirm_found_item, give_up_item, resend_item
-from publishing.services.gates import opens_by_itself
+from publishing.services.gates import opens_by_itself, why_refused
 from publishing.services.hand_off import hand_off_item, take_back_item, web_intent
-from publishing.services.opt_outs import is_left_alone, opt_in_author, opt_out_author
+from publishing.services.opt_outs import (
+    honour_plea,
+    is_left_alone,
+    opt_in_author,
+    opt_out_author,
+)
 from publishing.services.propose import propose_item
 from publishing.services.publish import publish_batch, publish_item
 from publishing.services.reconcile import look_for_attempt
@@ -27,6 +32,7 @@ __all__ = [
     "edit_item",
     "give_up_item",
     "hand_off_item",
+    "honour_plea",
     "is_left_alone",
     "look_for_attempt",
     "opens_by_itself",
@@ -48,4 +54,5 @@ __all__ = [
     "take_back_item",
     "usd_for_reading",
     "web_intent",
+    "why_refused",
 ]

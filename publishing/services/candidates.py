@@ -19,6 +19,7 @@ from django.db.models import F, Q
 from publishing import ranking, voice
 from publishing.errors import AlreadyProposed, Blocked, NothingToSay
 from publishing.models import Candidate, OptOut, QueueItem
+from publishing.pleas import asks_to_be_left_alone
 from publishing.proposers import Asked, Proposal, Proposer, proposers
 from publishing.services.content import RECENT_TEXTS, objections_to
 from publishing.services.opt_outs import honour_plea, is_left_alone
@@ -105,7 +106,7 @@ class _Mind:
         intent, parts = columns["intent"], columns["parts"]
         if post.author_id == self.us:
             return OWN_POST
-        if post.author_id in left_alone:
+        if post.author_id in left_alone or asks_to_be_left_alone(post.text):
             return OPTED_OUT
         if not post.text.strip():
             return NO_WORDS

@@ -164,6 +164,6 @@ def _block(case: Case, block: Block, *, actor: Actor) -> None:
             subject=item.subject,
             actor=actor,
             now=case.now,
-            data={"reason": block.reason},
+            data=block.audited,
             counts=[Count("publish_blocked_total", {"reason": block.reason})],
         )

@@ -1,16 +1,18 @@
 """May this be said here? The guards, with what the database knows."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from publishing import voice
 from publishing.errors import BadContent
-from publishing.guards import GUARDS, OF_THE_TEXT, SIMILARITY, Case, Guard, Objection, objections
+from publishing.guards import GUARDS, OF_THE_TEXT, SIMILARITY, Case, Objection, objections
 from publishing.states import State
 from publishing.text import names_in
 from workspaces.models import Workspace
 from x_integration.models import SourcePost
 
 RECENT_TEXTS = 50
+_BY_ITSELF = tuple(guard for guard in GUARDS if guard != SIMILARITY)
 
 
 def check_content(
@@ -28,11 +30,26 @@ def check_words(text: str) -> None:
     _refuse(objections(Case(text, voice.current().rules("")), guards=OF_THE_TEXT))
 
 
-def check_unrepeatable(text: str, *, source_post: SourcePost | None) -> None:
-    """As check_content, and never compared: who sends the same again gets the same answer."""
-    rules, asked = _rules(source_post), _asked_for(source_post)
-    guards: list[Guard] = [guard for guard in GUARDS if guard != SIMILARITY]
-    _refuse(objections(Case(text, rules, asked), guards=guards))
+def check_by_itself(text: str, *, source_post: SourcePost | None) -> None:
+    """As check_content, and never compared: for what was let in before, or may come a second time."""
+    if (found := objection_to(text, source_post=source_post)) is not None:
+        raise BadContent(found.sentence)
+
+
+def objection_to(text: str, *, source_post: SourcePost | None) -> Objection | None:
+    """What the guards have against the text by itself, by the brand voice as it is now. Raises NoBrandVoice.
+
+    Asked in every claim: who is mentioned, and who asked for it, is read only where there is an @.
+    """
+    mentions_somebody = "@" in text or "＠" in text
+    asked_for = tuple(_asked_for(source_post)) if mentions_somebody else ()
+    return _first_objection(text, _rules(source_post), asked_for)
+
+
+@lru_cache(maxsize=500)
+def _first_objection(text: str, rules: voice.Rules, asked_for: tuple[str, ...]) -> Objection | None:
+    """Everything that the answer hangs on is an argument: a file that changed is asked anew."""
+    return next(objections(Case(text, rules, asked_for), guards=_BY_ITSELF), None)
 
 
 def objections_to(

@@ -9,7 +9,7 @@ from django_q.tasks import async_task
 from publishing.errors import AlreadyPosted, AlreadyProposed, WrongState
 from publishing.models import QueueItem
 from publishing.services import approvals
-from publishing.services.content import check_content
+from publishing.services.content import check_by_itself, check_content
 from publishing.services.deciders import check_four_eyes, check_may_decide
 from publishing.services.edits import note_edit
 from publishing.services.late import stands_on_x
@@ -25,13 +25,15 @@ AFRESH: dict[str, Any] = {"blocked_reason": "", "not_before": None, "last_error"
 def approve_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:
     """Let a pending item be published, as it reads in `version`.
 
-    Raises ItemNotFound, WrongState (decided, edited or too late), NotAllowed or FourEyes.
+    Raises ItemNotFound, WrongState (decided, edited or too late), NotAllowed, FourEyes, BadContent or
+    NoBrandVoice.
     """
     user = check_may_decide(item_id, actor)
     with holding_nobody_up():
         item = move_item("approve", item_id, now=now, seen=version, tries=0)
         check_four_eyes(item, user)
         check_in_time(item, now=now)
+        check_by_itself(item.text, source_post=item.source_post)
         approval = approvals.freeze(item, by=user, door=actor.door, now=now)
         audit.record(
             "item.approve",

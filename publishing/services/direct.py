@@ -15,7 +15,7 @@ from publishing.services.approvals import snapshot_of
 from publishing.services.attempts import write_attempt
 from publishing.services.breaker import take_trial
 from publishing.services.claim import case_of, locked_account, reservations
-from publishing.services.content import check_unrepeatable, check_words
+from publishing.services.content import check_by_itself, check_words
 from publishing.services.gates import APPROVAL, GATES, UP_TO_THE_ACCOUNT, Block, Case, first_block
 from publishing.services.propose import next_number
 from publishing.services.publish import call_and_settle
@@ -65,7 +65,7 @@ def publish_directly(
     if in_reply_to is not None:
         _check_may_ask(workspace, actor=actor, now=clock())
         target = _target(workspace, in_reply_to, x=x, actor=actor, now=clock())
-    check_unrepeatable(text, source_post=target)
+    check_by_itself(text, source_post=target)
     token = get_workspace_x_access_token(workspace, now=clock(), x=x, wait=False)
     begun = monotonic()  # before the claim transaction: a claim is good for 2 s from here
     try:
@@ -236,6 +236,6 @@ def _record_block(workspace: Workspace, block: Block, *, actor: Actor, now: date
             subject="workspace",
             actor=actor,
             now=now,
-            data={"reason": block.reason},
+            data=block.audited,
             counts=[Count("publish_blocked_total", {"reason": block.reason})],
         )

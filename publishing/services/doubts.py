@@ -9,6 +9,7 @@ from datetime import datetime
 from publishing.errors import NotOnOurTimeline, StillLooking, WrongState
 from publishing.models import PublishAttempt, QueueItem
 from publishing.services import approvals
+from publishing.services.content import check_by_itself
 from publishing.services.decide import AFRESH, decided, nudge
 from publishing.services.deciders import check_four_eyes, check_may_decide
 from publishing.services.looks import NOT_SEEN_AFTER, abandoned, last_look_was
@@ -55,7 +56,8 @@ def resend_item(
 ) -> QueueItem:
     """Send a doubt again, as the same content, under a new approval.
 
-    Raises ItemNotFound, WrongState, NotAllowed, FourEyes, ReasonNeeded or StillLooking.
+    Raises ItemNotFound, WrongState, NotAllowed, FourEyes, ReasonNeeded, StillLooking, BadContent or
+    NoBrandVoice.
     """
     user = check_may_decide(item_id, actor)
     kept = reasons.checked(reason)
@@ -63,6 +65,7 @@ def resend_item(
         told = {**AFRESH, "decision_reason": kept, "needs_person": False, "tries": 0}
         item = move_item("resend", item_id, now=now, seen=version, **told)
         check_four_eyes(item, user)
+        check_by_itself(item.text, source_post=item.source_post)
         attempt = _abandon(item, now=now, seen_enough=True)
         approval = approvals.freeze(item, by=user, door=actor.door, now=now)
         audit.record(

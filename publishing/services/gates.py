@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from publishing.errors import NoBrandVoice
 from publishing.models import Approval, QueueItem
 from publishing.pricing import Price
 from publishing.services.approvals import covers
+from publishing.services.content import objection_to
 from publishing.services.facts import DAY, HOUR, Facts
+from publishing.states import State
 from workspaces.models import Workspace
 from workspaces.policy import Policy
 from x_integration.models import SourcePost, XAccount
 
+CONTENT_REFUSED = "content_refused"
 DUPLICATE_WINDOW = DAY  # X refuses the same words for so long (docs/X-API.md, Limits and prices)
 
 
@@ -43,16 +47,26 @@ class Case:
 
 @dataclass(frozen=True)
 class Block:
-    """Why an item is not sent now; `not_before` (UTC) when the gate knows how long it lasts."""
+    """Why an item is not sent now; `not_before` (UTC) when the gate knows how long it lasts.
+
+    `guard` names who objects to the content; the sentence holds words of the text, so it is not kept.
+    """
 
     reason: str
     not_before: datetime | None = None
+    guard: str = ""
+
+    @property
+    def audited(self) -> dict[str, str]:
+        """What the audit row keeps of it."""
+        return {"reason": self.reason} | ({"guard": self.guard} if self.guard else {})
 
 
 @dataclass(frozen=True)
 class Gate:
     """One question; `ask` answers None for yes, or the block, whose reason is the name but for
-    the approval's, which may be missing, void or expired. Some open by themselves after a while."""
+    the approval's, which may be missing, void or expired, and the content's. Some open by
+    themselves after a while."""
 
     name: str
     ask: Callable[[Case], Block | None]
@@ -87,6 +101,15 @@ def _approval(case: Case) -> Block | None:
 def _too_late(case: Case) -> bool:
     until = case.item.relevant_until
     return until is not None and until <= case.now
+
+
+def _content(case: Case) -> Block | None:
+    """The guards, by the brand voice as it is now. What is sent reads as the item: the approval says so."""
+    try:
+        objection = objection_to(case.item.text, source_post=case.target)
+    except NoBrandVoice as error:
+        return Block(error.code)
+    return Block(CONTENT_REFUSED, guard=objection.guard) if objection else None
 
 
 def _duplicate(case: Case) -> Block | None:
@@ -157,6 +180,7 @@ GATES: tuple[Gate, ...] = (
     APPROVAL,
     _when("too_late", _too_late),
     _when("target_not_eligible", lambda case: case.target and not case.target.may_be_answered),
+    Gate("content", _content),
     Gate("duplicate", _duplicate),
     _until(
         "thread_cooldown",
@@ -176,6 +200,18 @@ UP_TO_THE_ACCOUNT = GATES[: GATES.index(APPROVAL)]
 def first_block(case: Case, *, gates: Iterable[Gate] = GATES) -> Block | None:
     """The first gate's block, or None when every gate says yes."""
     return next(filter(None, (gate.ask(case) for gate in gates)), None)
+
+
+def why_refused(item: QueueItem) -> str:
+    """The sentence for a person about an item that is held for its content, as the guards see it now."""
+    reasons = {CONTENT_REFUSED, NoBrandVoice.code}
+    if item.state != State.APPROVED or item.blocked_reason not in reasons:
+        return ""
+    try:
+        objection = objection_to(item.text, source_post=item.source_post)
+    except NoBrandVoice as error:
+        return str(error)
+    return objection.sentence if objection else ""
 
 
 def opens_by_itself(reason: str) -> bool:

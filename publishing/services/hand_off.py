@@ -15,6 +15,7 @@ from publishing.errors import AlreadyPosted, AlreadyProposed, Blocked, CouldNotL
 from publishing.models import PublishAttempt, QueueItem
 from publishing.services import approvals
 from publishing.services.attempts import write_attempt
+from publishing.services.content import check_by_itself
 from publishing.services.decide import AFRESH, check_in_time, decided
 from publishing.services.deciders import check_four_eyes, check_may_decide
 from publishing.services.doubts import open_attempt
@@ -41,8 +42,8 @@ def web_intent(item: QueueItem) -> str:
 def hand_off_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:
     """Give the item to a person, under an approval of its own; the machine no longer sends it.
 
-    Raises ItemNotFound, WrongState, NotAllowed, FourEyes, Blocked (`author_opted_out`, `duplicate`), or
-    AlreadyProposed when another item answers the same post by now.
+    Raises ItemNotFound, WrongState, NotAllowed, FourEyes, Blocked (`author_opted_out`, `duplicate`),
+    BadContent, NoBrandVoice, or AlreadyProposed when another item answers the same post by now.
     """
     user = check_may_decide(item_id, actor)
     try:
@@ -51,6 +52,7 @@ def hand_off_item(item_id: int, *, version: int, actor: Actor, now: datetime) ->
             check_four_eyes(item, user)
             check_in_time(item, now=now)
             _check_may_be_said(item)
+            check_by_itself(item.text, source_post=item.source_post)
             approvals.void(item, now=now)
             approval = approvals.freeze(item, by=user, door=actor.door, now=now)
             attempt = write_attempt(

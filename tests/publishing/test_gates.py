@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 
 import pytest
+from django.conf import settings as django_settings
 from django.utils import timezone
 
 from publishing.models import Approval, CircuitBreaker, OptOut, PublishAttempt, QueueItem
@@ -161,6 +163,19 @@ def _elsewhere(item):
     _rate_is_spent(item, account=XAccountFactory(workspace=there))
 
 
+def _voice(content: str):
+    return lambda item: Path(django_settings.BRAND_VOICE_FILE_PATH).write_text(content)
+
+
+def _voice_of_their_language(item):
+    SourcePost.objects.update(lang="pt")
+    _voice('languages: {"*": {}, pt: {sentence_words_at_most: 0}}')(item)
+
+
+def _no_voice(item):
+    Path(django_settings.BRAND_VOICE_FILE_PATH).unlink()
+
+
 def _breaker_is_open(item):
     now = timezone.now()
     CircuitBreaker.objects.create(opened_at=now, shut_until=now + timedelta(minutes=5))
@@ -202,6 +217,11 @@ CASES = {
     ],
     "target_not_eligible": [_set(SourcePost, eligibility=SourcePost.Eligibility.NOT_SUMMONED)],
     "too_late": [_set(QueueItem, relevant_until=NOW)],
+    "content_refused": [
+        _voice('languages: {"*": {sentences_at_most: 0}}'),
+        _voice_of_their_language,
+    ],
+    "no_brand_voice": [_voice("languages: ["), _no_voice],
     "duplicate": [
         _already_answered,
         _sent(ago=timedelta(days=300), target=lambda item: item.source_post.x_post_id),
@@ -257,6 +277,14 @@ OPEN = {
     "x_rate_limit with a call left": partial(_rate_is_spent, left=1),
     "x_rate_limit of something else": partial(_rate_is_spent, endpoint="GET /2/users/{id}/tweets"),
 }
+
+
+@pytest.fixture(autouse=True)
+def voice(settings, tmp_path):
+    """The brand voice that we ship, as a file that a test may change."""
+    shipped = Path(settings.BRAND_VOICE_FILE_PATH).read_text()
+    settings.BRAND_VOICE_FILE_PATH = str(tmp_path / "voice.yaml")
+    (tmp_path / "voice.yaml").write_text(shipped)
 
 
 @pytest.fixture
@@ -399,16 +427,17 @@ def test_nothing_spoiled_nothing_held_back(x, item):
 
 
 def test_every_gate_has_a_case():
-    names = {gate.name for gate in GATES} - {"approval"}
-    assert names | {"approval_missing", "approval_void", "approval_expired"} == CASES.keys()
+    names = {gate.name for gate in GATES} - {"approval", "content"}
+    of_approval = {"approval_missing", "approval_void", "approval_expired"}
+    assert names | of_approval | {"content_refused", "no_brand_voice"} == CASES.keys()
 
 
 def test_the_gates_are_asked_in_the_order_of_the_design():
     assert [gate.name for gate in GATES] == [
         *("kill_switch", "system_hold", "workspace_paused", "workspace_contained"),
-        *("account_not_ready", "approval", "too_late", "target_not_eligible", "duplicate"),
-        *("thread_cooldown", "author_cooldown", "author_opted_out", "hourly_quota", "daily_quota"),
-        *("budget", "x_rate_limit", "circuit_breaker"),
+        *("account_not_ready", "approval", "too_late", "target_not_eligible", "content"),
+        *("duplicate", "thread_cooldown", "author_cooldown", "author_opted_out"),
+        *("hourly_quota", "daily_quota", "budget", "x_rate_limit", "circuit_breaker"),
     ]
 
 

@@ -56,6 +56,7 @@ def test_an_item_in_a_list_says_what_it_is(owner, cafe, item):
         "scheduled_for": None,
         "not_before": None,
         "blocked_reason": None,
+        "blocked_because": None,
         "x_post_id": None,
         "price_usd": "0.010",
         "source_post": {
