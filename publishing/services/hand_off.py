@@ -113,7 +113,7 @@ def take_back_item(
         raise CouldNotLook
     now = clock()
     with holding_nobody_up():
-        item = move_item("take_back", item_id, now=now, seen=version)
+        item = move_item("take_back", item_id, now=now, seen=version, needs_person=False)
         row = PublishAttempt.objects.filter(pk=attempt.pk, outcome=Outcome.HANDED_OFF)
         row.update(**abandoned(now))
         approvals.void(item, now=now)

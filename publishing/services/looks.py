@@ -38,11 +38,15 @@ def last_look_was(attempt: PublishAttempt) -> bool:
 
 
 def note_look(attempt: PublishAttempt, *, found_nothing: bool, now: datetime) -> None:
-    """Plan the next look. After the last one, or a day of looks that failed, a person decides."""
+    """Plan the next look. After the last one, or a day of looks that failed, a person decides.
+
+    Of a hand-off, too: what was not found by then was not posted, or not in these words.
+    """
     looks = attempt.looks + int(found_nothing)
     next_look = _next_look(attempt, looks, found_nothing=found_nothing, now=now)
     not_seen = now - attempt.started_at >= NOT_SEEN_AFTER
-    flagged = attempt.outcome == Outcome.UNKNOWN and (looks >= len(LOOK_AFTER) or not_seen)
+    doubted = attempt.outcome == Outcome.UNKNOWN and (looks >= len(LOOK_AFTER) or not_seen)
+    forgotten = attempt.outcome == Outcome.HANDED_OFF and next_look is None
     with holding_nobody_up():
         item = QueueItem.objects.filter(pk=attempt.item_id)
         item.select_for_update(no_key=True).first()  # item before attempt, as everywhere
@@ -50,8 +54,9 @@ def note_look(attempt: PublishAttempt, *, found_nothing: bool, now: datetime) ->
             pk=attempt.pk, looks=attempt.looks, outcome=attempt.outcome
         )
         noted = row.update(looks=looks, next_look_at=next_look)
-        if noted and flagged:
-            item.filter(state=State.UNCONFIRMED).update(needs_person=True)
+        if noted and (doubted or forgotten):
+            state = State.HANDED_OFF if forgotten else State.UNCONFIRMED
+            item.filter(state=state).update(needs_person=True)
 
 
 def _next_look(

@@ -211,8 +211,16 @@ def test_it_is_looked_for_from_five_minutes_to_three_days_after(x, handed):
         due.append((at - begun).total_seconds() / 60)
         x.sweep(after=at - timezone.now() + timedelta(seconds=1))
     assert due == [5, 15, 60, 240, 1440, 4320]
+
+
+def test_what_was_never_found_waits_for_a_person_who_takes_it_back(x, handed):
+    while at := handed.attempts.get().next_look_at:
+        handed.refresh_from_db()
+        assert not handed.needs_person
+        x.sweep(after=at - timezone.now() + timedelta(seconds=1))
     handed.refresh_from_db()
-    assert handed.state == State.HANDED_OFF
+    assert (handed.state, handed.needs_person) == (State.HANDED_OFF, True)
+    assert not take_back(handed).needs_person
 
 
 def test_nobody_posted_it_and_it_comes_back_as_a_new_version(x, handed):
