@@ -17,24 +17,18 @@ from django.utils.timesince import timesince
 from publishing import services
 from publishing.item_page import decide, offered, typed_text, version_seen
 from publishing.models import Approval, Candidate, Edit, OptOut, PublishAttempt, QueueItem
+from publishing.ranking import PARTS
 from publishing.states import Outcome, State
 from publishing.text import LIMIT, weighted_length
 from revfirst.admin import ReasonForm, act_on_each, badge
 from revfirst.errors import RevFirstError
-from revfirst.words import Note
+from revfirst.words import Note, distance
 from workspaces.members_admin import MembersAdmin, actor_of, pressed
 from workspaces.models import AuditEvent, Workspace
-from x_integration.models import SourcePost
 
 
 def _utc(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M} UTC"
-
-
-def would_take(post: SourcePost) -> str:
-    """Whether X takes our reply to the post, and why."""
-    answer = "yes" if post.may_be_answered else "no"
-    return f"{answer}: {post.eligibility_reason.replace('_', ' ')}"
 
 
 def parts_in_words(candidate: Candidate) -> str:
@@ -43,10 +37,8 @@ def parts_in_words(candidate: Candidate) -> str:
         "intent": candidate.intent,
         "eligibility": candidate.source_post.eligibility.replace("_", " "),
     }
-    parts = candidate.parts.items()
-    return " · ".join(
-        f"{words.get(name, name)} {'never' if points is None else points}" for name, points in parts
-    )
+    found = ((words.get(part, part), candidate.parts.get(part, 0)) for part in PARTS)
+    return " · ".join(f"{word} {'never' if points is None else points}" for word, points in found)
 
 
 def _edit_row(edit: Edit) -> tuple[Any, ...]:
@@ -186,7 +178,11 @@ class QueueItemAdmin(MembersAdmin):
     @admin.display(description="X would take it")
     def eligibility(self, item: QueueItem) -> str:
         """Whether X accepts our reply, and why."""
-        return would_take(item.source_post) if item.source_post else "yes: our own post"
+        post = item.source_post
+        if post is None:
+            return "yes: our own post"
+        answer = "yes" if post.may_be_answered else "no"
+        return f"{answer}: {post.eligibility_reason.replace('_', ' ')}"
 
     @admin.display(description="waiting")
     def waiting(self, item: QueueItem) -> str:
@@ -379,7 +375,7 @@ class OptOutAdmin(MembersAdmin):
 class CandidateAdmin(MembersAdmin):
     """What people said, with what became of it: proposed, waiting, or passed over and why."""
 
-    list_display = ("said", "stands", "score", "made_up_of", "eligibility", "found_at")
+    list_display = ("said", "stands", "score", "made_up_of", "found")
     list_display_links = None
     list_filter = ("state", "reason", "intent", ("workspace", OwnWorkspaces))
     list_select_related = ("source_post", "workspace")
@@ -409,10 +405,16 @@ class CandidateAdmin(MembersAdmin):
         """The parts of the score."""
         return parts_in_words(candidate)
 
-    @admin.display(description="X would take it")
-    def eligibility(self, candidate: Candidate) -> str:
-        """Whether X accepts our reply, and why."""
-        return would_take(candidate.source_post)
+    @admin.display(description="found", ordering="found_at")
+    def found(self, candidate: Candidate) -> str:
+        """When it was read first, or came up again."""
+        return distance(candidate.found_at, timezone.now())
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, under its own name."""
+        return super().changelist_view(request, {"title": "Candidates", **(extra_context or {})})
 
     @admin.action(description="Propose a reply all the same", permissions=["view"])
     def propose(self, request: HttpRequest, queryset: QuerySet[Candidate]) -> None:

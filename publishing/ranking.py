@@ -22,6 +22,8 @@ from x_integration.models import SourcePost
 INTENTS = ("promotion", "complaint", "question", "thanks")
 """In the order in which they are looked for; `mention` is what is none of them."""
 MENTION = "mention"
+PARTS = ("intent", "eligibility", "engagement", "recency")
+"""Of a score, in the order in which they are shown."""
 _QUESTION_MARK = re.compile(r"[?？؟]")
 _LINKS = re.compile(r"https?://\S+")
 _READ = 2000  # letters of a post: longer ones say early what they want

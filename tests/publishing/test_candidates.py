@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.db import OperationalError
+from django.urls import reverse
 from django.utils import timezone
 
 from publishing.errors import AlreadyProposed, Blocked, NoRanking, NothingToSay
@@ -386,3 +387,28 @@ def test_a_difference_is_told_in_words():
         ("+", " so much"),
         ("=", ", lia!"),
     ]
+
+
+def test_the_page_shows_what_became_of_each_and_why(workspace, client):
+    said(workspace, "The bag is torn & <b>wet</b>!", by="1")
+    said(workspace, "passive income, ask me how", by="2")
+    cycle(workspace)
+    client.force_login(workspace.memberships.get().user)
+    page = client.get(reverse("admin:publishing_candidate_changelist")).content.decode()
+    assert "complaint 40 · summoned 20 · engagement 0 · recency 20" in page
+    assert "skipped: promotion" in page
+    assert "torn &amp; &lt;b&gt;wet" in page
+
+
+def test_the_items_page_shows_score_and_edits(workspace, client):
+    said(workspace, "Lovely!")
+    cycle(workspace)
+    item = QueueItem.objects.get()
+    edit_item(item.pk, version=1, text="Hi <b>you</b>", actor=operator(workspace), now=NOW)
+    client.force_login(workspace.memberships.get().user)
+    page = client.get(reverse("admin:publishing_queueitem_change", args=[item.pk])).content.decode()
+    assert "55 points: thanks 15 · summoned 20 · engagement 0 · recency 20" in page
+    assert "template en/thanks:1, changed by" in page
+    edits = page.partition('class="edits"')[2].partition("</ul>")[0]
+    assert '<ins dir="auto">Hi</ins>' in edits
+    assert "<b>" not in edits
