@@ -15,11 +15,17 @@ from x_integration.simulator.process import SimulatorProcess
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What `make chaos` may be asked for."""
+    """What `make chaos` and `make ingest-runs` may be asked for."""
     group = parser.getgroup("chaos", "random runs of publishing (tests/publishing/test_chaos.py)")
     group.addoption("--chaos-runs", type=int, default=100, help="how many")
     group.addoption("--chaos-seed", default="20261125", help="of the draws; `random` for another")
     group.addoption("--chaos-run", type=int, help="this one alone")
+    group = parser.getgroup(
+        "ingest", "random runs of reading (tests/x_integration/test_ingest_runs.py)"
+    )
+    group.addoption("--ingest-runs", type=int, default=50, help="how many")
+    group.addoption("--ingest-seed", default="20261128", help="of the draws; `random` for another")
+    group.addoption("--ingest-run", type=int, help="this one alone")
 
 
 @pytest.fixture(autouse=True, scope="session")

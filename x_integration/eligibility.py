@@ -12,7 +12,12 @@ Eligibility = SourcePost.Eligibility
 
 
 def eligibility_of(post: Post, *, us: str, our_name: str) -> tuple[Eligibility, str]:
-    """The verdict and its reason; `us` is our X user id."""
+    """The verdict and its reason; `us` is our X user id.
+
+    A repost shows somebody else's words, and whom these name: its author said nothing to us.
+    """
+    if "retweeted" in post.referenced:
+        return Eligibility.NOT_SUMMONED, "repost"
     if post.author_id == us:
         return Eligibility.OWN_THREAD, "own_post"
     mentioned = any(

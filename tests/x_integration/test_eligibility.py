@@ -63,6 +63,21 @@ TABLE: dict[str, tuple[dict[str, Any], str, str]] = {
         NOT,
         "no_mention_no_quote",
     ),
+    "a repost of a post that mentions us": (
+        {"referenced": {"retweeted": "5"}, "mentioned": ((US, "cafe"),)},
+        NOT,
+        "repost",
+    ),
+    "a repost of ours": (
+        {"referenced": {"retweeted": "5"}, "quoted_author_id": US},
+        NOT,
+        "repost",
+    ),
+    "our own repost of somebody": (
+        {"author_id": US, "referenced": {"retweeted": "5"}},
+        NOT,
+        "repost",
+    ),
     "our name in the text only": ({"text": "@cafe hello"}, NOT, "no_mention_no_quote"),
     "nothing of ours": ({}, NOT, "no_mention_no_quote"),
 }

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -16,7 +17,7 @@ from workspaces.models import AuditEvent, Counter, SystemHold
 from x_integration.client import Window, XClient
 from x_integration.errors import NoAccessToken, XReadFailed, XUnauthorized
 from x_integration.models import Feed, SourcePost, Spend, XAccount
-from x_integration.services import ingest_mentions
+from x_integration.services import ingest_feed, ingest_mentions
 
 MENTIONS = "/2/users/{id}/mentions"
 
@@ -114,6 +115,67 @@ def test_a_mention_that_x_shows_late_is_stored(x, cafe):
     late = x.simulator.say("lia", "@cafe I was slow", created_at=earlier(minutes=10))["id"]
     assert x.ingest(cafe) == 1
     assert SourcePost.objects.filter(x_post_id=late).exists()
+
+
+@pytest.fixture
+def noon(x):
+    """Tomorrow at noon, for X too; the mentions of the day were read a moment ago."""
+    at = (timezone.now() + timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
+    x.simulator.settings(ahead_seconds=(at - timezone.now()).total_seconds())
+    return at
+
+
+def hear_of_the_past(x, *instants):
+    x.simulator.make_user("lia")
+    said = [
+        x.simulator.say("lia", "@cafe I was slow", created_at=at.isoformat()) for at in instants
+    ]
+    return [post["id"] for post in said]
+
+
+def test_a_mention_that_x_shows_hours_late_is_found_when_the_day_is_read_again(x, cafe, noon):
+    hear(x, cafe, 1)
+    x.ingest(cafe, now=noon)
+    hear_of_the_past(x, noon - timedelta(hours=5))
+    assert x.ingest(cafe, now=noon + timedelta(seconds=1)) == 0
+    assert x.ingest(cafe, now=noon + timedelta(hours=3, seconds=1)) == 1
+
+
+def test_what_a_day_read_again_shows_once_more_costs_nothing(x, cafe, noon):
+    hear(x, cafe, 3)
+    x.ingest(cafe, now=noon)
+    hear_of_the_past(x, noon - timedelta(hours=5))
+    x.ingest(cafe, now=noon + timedelta(hours=3, seconds=1))
+    bill = Decimal(x.simulator.bill()["total_usd"])
+    assert spent(cafe) == bill == Decimal("0.020")
+
+
+def test_a_day_that_is_over_is_not_read_again(x, cafe, noon):
+    """X would charge for all of it once more."""
+    hear(x, cafe, 1)
+    x.ingest(cafe, now=noon)
+    hear_of_the_past(x, noon - timedelta(hours=13))
+    assert x.ingest(cafe, now=noon + timedelta(hours=3, seconds=1)) == 0
+
+
+def test_a_day_is_not_read_again_where_the_budget_makes_small_pages(x, cafe, noon):
+    hear(x, cafe, 1)
+    x.ingest(cafe, now=noon)
+    hear_of_the_past(x, noon - timedelta(hours=5))
+    later = noon + timedelta(hours=3, seconds=1)
+    assert (run_with(cafe, "0.49", now=later), run_with(cafe, "0.50", now=later)) == (0, 0)
+    assert run_with(cafe, "0.50", now=later + timedelta(hours=3)) == 1
+
+
+def test_a_search_is_not_read_again_by_the_day(x, cafe, noon):
+    """It may find thousands of posts on a day; X shows 800 mentions at most."""
+    account = XAccount.objects.select_related("workspace").get(workspace=cafe)
+    feed = Feed.objects.create(workspace=cafe, kind="search", query="slow")
+    hear_of_the_past(x, noon)
+    read = partial(ingest_feed, feed, account, x=XClient(), actor=WORKER)
+    assert read(now=noon + timedelta(seconds=1)) == 1
+    hear_of_the_past(x, noon - timedelta(hours=5))
+    assert read(now=noon + timedelta(hours=3, seconds=1)) == 0
 
 
 def test_an_id_of_the_future_makes_nobody_deaf(x, cafe):

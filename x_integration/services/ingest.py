@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from x_integration.payloads import Page
 
 READING_SECONDS = 20
-OVERLAP = timedelta(minutes=15)  # X may show a post late (docs/X-API.md, Reading)
+# X may show a post late, and names no bound. Within the overlap it is found at the next run. What
+# comes later is found when the day is read again, which X charges nothing for; what comes so late
+# that its UTC day is over is not (docs/X-API.md, Reading).
+OVERLAP = timedelta(minutes=15)
+LOOK_BACK_EVERY = timedelta(hours=3)
 CLOCK_SKEW = timedelta(minutes=5)
 LEASE = timedelta(seconds=60)  # 20 s of reading and one call of 25 s end before
 SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(minutes=2), timedelta(minutes=30)
@@ -70,9 +74,9 @@ def ingest_feed(
 ) -> int:
     """Store what is new of a feed, page by page; returns how many posts. 0 while somebody else reads it.
 
-    Each run reads the last quarter of an hour before the mark again. A run that breaks off leaves the
-    mark where it was, and where it stopped: the next one goes on there. With `usd`, X charges no more
-    than that.
+    Each run reads the last quarter of an hour before the mark again, and every few hours one reads the
+    day's mentions again. A run that breaks off leaves the mark where it was, and where it stopped: the
+    next one goes on there. With `usd`, X charges no more than that.
 
     Raises NoAccessToken, XUnauthorized, XReadFailed or OutOfTime; what was read until then is stored.
     """
@@ -114,6 +118,7 @@ class _Run:
         self._endpoint = _ENDPOINT[self._kind]
         self._newest, self._oldest = int(feed.reading_from or 0), int(feed.read_down_to or 0)
         self._fills_a_gap = bool(feed.read_down_to)
+        self._since = self._read_since()
         self._falls = True  # each page is older than the one before, as X promises
         self._is_whole = False
         self._not_before: datetime | None = None
@@ -165,14 +170,30 @@ class _Run:
 
     def _pages(self, x: XClient, token: str) -> Iterator[Page]:
         """The pages that are left to read, of posts younger than the mark and a bit."""
-        since = earlier(int(self._feed.seen_until or 0), OVERLAP)
         until = self._oldest if self._falls else 0
-        if until and until <= since + 1:  # it broke off before its last page, which was empty
+        if until and until <= self._since + 1:  # it broke off before its last page, which was empty
             return iter(())
-        window = Window(str(since or ""), str(until or ""), self._page_size)
+        window = Window(str(self._since or ""), str(until or ""), self._page_size)
         if self._kind == Feed.Kind.SEARCH:
             return x.search(self._feed.query, window, access_token=token, now=self._now)
         return x.mentions(self._account.x_user_id, window, access_token=token)
+
+    def _read_since(self) -> int:
+        """The id above which to read: a bit below the mark, or where the UTC day began."""
+        since = earlier(int(self._feed.seen_until or 0), OVERLAP)
+        midnight = self._now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return min(since, first_id_at(midnight)) if self._looks_back() else since
+
+    def _looks_back(self) -> bool:
+        """Whether the day's mentions are due again: at most 800, and of these only new ones cost.
+
+        A small budget makes small pages, and these too many requests.
+        """
+        last, shift = self._feed.last_read_at, timedelta(minutes=self._feed.pk)  # not all at once
+        is_due = last is None or _turn(last + shift) != _turn(self._now + shift)
+        affordable = self._page_size() == LARGEST_PAGE
+        is_mentions = self._kind == Feed.Kind.MENTIONS
+        return is_mentions and is_due and affordable and not self._fills_a_gap
 
     def _store(self, page: Page, *, actor: Actor) -> None:
         """The page's posts, what it cost, and how far we are: all of it, or nothing."""
@@ -225,3 +246,8 @@ class _Run:
         """Not longer than a window may be: nobody would ask again until then."""
         if is_window_end(reset_at, now=self._now):
             self._not_before = reset_at
+
+
+def _turn(instant: datetime) -> int:
+    """Which of the turns of looking back an instant belongs to."""
+    return int(instant.timestamp() // LOOK_BACK_EVERY.total_seconds())

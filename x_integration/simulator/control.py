@@ -125,8 +125,21 @@ def say(call: Call) -> Response:
 
     With "indexed_after_seconds", mentions and search show it only from then on.
     """
-    body = _read(
-        call, "username", "text", "in_reply_to", "quote", "created_at", "auto_mention", "lang",
+    return json_answer(_post(call, _said(call, _body(call))), 201)
+
+
+def say_many(call: Call) -> Response:
+    """POST /control/posts/bulk {"posts": [...]}: each is what POST /control/posts takes.
+
+    They are said in order, each for good: a refused one leaves those before it.
+    """
+    said = [_post(call, _said(call, body)) for body in _bodies(call, "posts")]
+    return json_answer(said, 201)
+
+
+def _said(call: Call, body: dict[str, Any]) -> Post:
+    _check_known(
+        body, "username", "text", "in_reply_to", "quote", "created_at", "auto_mention", "lang",
         "reply_settings", "source", "indexed_after_seconds",
     )  # fmt: skip
     world = call.simulator.state.world
@@ -140,7 +153,7 @@ def say(call: Call) -> Response:
         raise _wrong(f"reply_settings must be everyone or one of {', '.join(REPLY_SETTINGS)}.")
     if late := _seconds(body, "indexed_after_seconds"):
         extras["indexed_ms"] = call.now + int(late * 1000)
-    post = world.say(
+    return world.say(
         _known_user(call, _text(body, "username")),
         _text(body, "text"),
         source=source,
@@ -150,7 +163,6 @@ def say(call: Call) -> Response:
         auto_mention=_flag(body, "auto_mention", True),
         extras=extras,
     )
-    return json_answer(_post(call, post), 201)
 
 
 def delete_post(call: Call) -> Response:
@@ -217,10 +229,7 @@ def grant_many(call: Call) -> Response:
 
     Each is what POST /control/grants takes; people who are not there yet are made.
     """
-    bodies = _read(call, "grants").get("grants")
-    if not isinstance(bodies, list) or not all(isinstance(body, dict) for body in bodies):
-        raise _wrong("grants must be a list of objects.")
-    wanted = [_terms(call, body) for body in bodies]
+    wanted = [_terms(call, body) for body in _bodies(call, "grants")]
     state = call.simulator.state
     with state.journal.in_one_write():
         made = [_granted(call, _person(call, terms.username), terms) for terms in wanted]
@@ -339,6 +348,14 @@ def _read(call: Call, *known: str) -> dict[str, Any]:
     return body
 
 
+def _bodies(call: Call, name: str) -> list[dict[str, Any]]:
+    """What a bulk request asks for, one by one."""
+    bodies = _read(call, name).get(name)
+    if not isinstance(bodies, list) or not all(isinstance(body, dict) for body in bodies):
+        raise _wrong(f"{name} must be a list of objects.")
+    return bodies
+
+
 def _check_known(body: dict[str, Any], *known: str) -> None:
     unknown = sorted(set(body) - set(known))
     if unknown:
@@ -436,6 +453,7 @@ ROUTES = [
     _route("POST", "/users", put_user),
     _route("GET", "/posts", list_posts),
     _route("POST", "/posts", say),
+    _route("POST", "/posts/bulk", say_many),
     _route("DELETE", "/posts/<id>", delete_post),
     _route("POST", "/sample", say_sample),
     _route("POST", "/grants", grant),

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -185,6 +185,10 @@ class SimulatorProcess:
     def say(self, username: str, text: str, **fields: Any) -> dict[str, Any]:
         """Somebody says something: in_reply_to, quote, created_at, indexed_after_seconds and others."""
         return dict(self.control("POST", "/posts", {"username": username, "text": text, **fields}))
+
+    def say_all(self, posts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Many things are said, in order, each as by `say` with its username and text."""
+        return list(self.control("POST", "/posts/bulk", {"posts": list(posts)}))
 
     def take_down(self, post_id: str) -> None:
         self.control("DELETE", f"/posts/{quote(post_id)}")

@@ -118,6 +118,21 @@ def test_of_many_grants_none_is_made_when_one_is_nonsense(simulator):
     assert (simulator.overview()["users"], simulator.overview()["grants"]) == (0, 0)
 
 
+def test_many_things_are_said_at_once_in_order(simulator, brand):
+    said = [
+        {"username": "brand", "text": text, "created_at": "2026-01-01T00:00:00Z"} for text in "abc"
+    ]
+    told = simulator.say_all(said)
+    assert [post["text"] for post in told] == ["a", "b", "c"]
+    assert simulator.posts() == told
+
+
+def test_what_was_said_before_a_wrong_one_of_many_stands(simulator, brand):
+    with pytest.raises(SimulatorFailed, match="There is no user nobody"):
+        simulator.say_all([{"username": who, "text": "hi"} for who in ("brand", "nobody")])
+    assert [post["username"] for post in simulator.posts()] == ["brand"]
+
+
 def test_a_reset_brings_the_defaults_back(simulator, brand):
     simulator.settings(access_tier="enterprise")
     simulator.fault("drop", "GET", "/2/users/me")
@@ -148,6 +163,7 @@ def test_a_reset_brings_the_defaults_back(simulator, brand):
         ("POST", "/grants", {"username": "nobody"}),
         ("POST", "/grants", {"username": "brand", "scope": "everything"}),
         ("POST", "/grants", {"username": "brand", "expires_in": "long"}),
+        ("POST", "/posts/bulk", {"posts": [{"username": "brand", "text": "a", "nonsense": 1}]}),
         ("POST", "/grants/bulk", {}),
         ("POST", "/grants/bulk", {"grants": ["brand"]}),
         ("POST", "/grants/bulk", {"grants": [{"username": "brand", "nonsense": 1}]}),
