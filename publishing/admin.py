@@ -180,7 +180,7 @@ class QueueItemAdmin(MembersAdmin):
     @admin.display(description="X charges")
     def price(self, item: QueueItem) -> str:
         """What publishing it costs."""
-        price = services.price_of_item(item)
+        price = services.price_of_item(item, now=timezone.now())
         return f"${price.usd:.3f} ({price.priced_as.replace('_', ' ')})"
 
     @admin.display(description="written by")

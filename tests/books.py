@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Sum
 
 from publishing.models import Approval, PublishAttempt, QueueItem
-from publishing.pricing import PRICES_USD
 from publishing.services import compare_counters, compare_workspace
 from publishing.states import Outcome, State
 from workspaces import audit
@@ -16,7 +16,7 @@ from workspaces.models import AuditEvent, Counter
 from x_integration.answers import DUPLICATE_CONTENT
 from x_integration.client import XClient
 from x_integration.models import Spend
-from x_integration.services.spending import POST_READ
+from x_integration.prices import POST_READ, price, utc_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,4 +106,5 @@ def _sum(rows: Any, how_many: Any) -> tuple[int, Decimal]:
 
 
 def _price(post: dict[str, Any]) -> Decimal:
-    return PRICES_USD["summoned_reply" if post["in_reply_to"] else "post"]
+    kind = "summoned_reply" if post["in_reply_to"] else "post"
+    return price(kind, on=utc_day(datetime.fromisoformat(post["created_at"])))

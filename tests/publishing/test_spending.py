@@ -1,13 +1,13 @@
 """Money: the ledger has what X charges, once; budgets by UTC day and month stop what would exceed them."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
 from publishing.models import PublishAttempt, QueueItem
-from publishing.pricing import PRICES_USD, price_of
+from publishing.pricing import price_of
 from publishing.services import approve_item, claim_item, propose_item, settle_attempt
 from publishing.states import State
 from tests.worlds import WORKER, operator, problem
@@ -173,5 +173,5 @@ def test_one_workspace_s_money_is_its_own(x, cafe):
     ],
 )
 def test_whatever_x_may_take_for_a_link_costs_as_much(text, is_link):
-    price = price_of("post", text, summoned=False)
-    assert price.usd == PRICES_USD["post_with_url" if is_link else "post"]
+    priced = price_of("post", text, summoned=False, on=date(2026, 11, 28))
+    assert priced.priced_as == ("post_with_url" if is_link else "post")

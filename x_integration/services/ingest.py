@@ -15,8 +15,9 @@ from workspaces import audit
 from workspaces.services import place_hold
 from x_integration.client import LARGEST_PAGE, Window
 from x_integration.models import Feed, RateWindow, XAccount
+from x_integration.prices import POST_READ, price, utc_day
 from x_integration.services.rates import is_window_end
-from x_integration.services.spending import POST_READ_USD, record_post_reads
+from x_integration.services.spending import record_post_reads
 from x_integration.services.storing import store_posts
 from x_integration.services.tokens import with_access_token
 from x_integration.snowflakes import earlier, first_id_at, given_out_at
@@ -204,7 +205,7 @@ class _Run:
         """How many posts to ask for, so that the budget pays for all of them; 0 when it is used up."""
         if self._usd is None:
             return LARGEST_PAGE
-        affordable = min(int(self._usd / POST_READ_USD), LARGEST_PAGE)
+        affordable = min(int(self._usd / price(POST_READ, on=utc_day(self._now))), LARGEST_PAGE)
         return affordable if affordable >= _SMALLEST_PAGE[self._kind] else 0
 
     def _must_stop(self, x: XClient) -> bool:

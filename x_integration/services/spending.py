@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
@@ -11,9 +11,8 @@ from revfirst.db import one_row
 from workspaces.counters import Count
 from workspaces.models import Workspace
 from x_integration.models import BilledRead
+from x_integration.prices import POST_READ, price, utc_day
 
-POST_READ, POST_READ_USD = "post_read", Decimal("0.005")
-"""Of one post that X shows, as of 22 August 2026 (docs/X-API.md, Limits and prices)."""
 _BILLED_READS_KEPT = timedelta(days=2)
 _ADD = """INSERT INTO x_integration_spend AS spend (workspace_id, day, kind, calls, usd)
     VALUES (%s, %s, %s, 1, %s)
@@ -59,7 +58,7 @@ def record_spend(workspace: Workspace, kind: str, usd: Decimal, *, now: datetime
     Call it before the audit row, whose `usd` and `kind` say the same.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_ADD, [workspace.pk, _day(now), kind, usd])
+        cursor.execute(_ADD, [workspace.pk, utc_day(now), kind, usd])
 
 
 def record_post_reads(workspace: Workspace, post_ids: Iterable[str], *, now: datetime) -> Charge:
@@ -69,9 +68,9 @@ def record_post_reads(workspace: Workspace, post_ids: Iterable[str], *, now: dat
     """
     told = {
         "workspace": workspace.pk,
-        "day": _day(now),
+        "day": utc_day(now),
         "kind": POST_READ,
-        "usd": POST_READ_USD,
+        "usd": price(POST_READ, on=utc_day(now)),
         "things": [f"post:{post_id}" for post_id in post_ids],
     }
     return Charge(POST_READ, one_row(_ADD_READS, told)[0])
@@ -79,9 +78,5 @@ def record_post_reads(workspace: Workspace, post_ids: Iterable[str], *, now: dat
 
 def forget_billed_reads(*, now: datetime) -> int:
     """Delete what was charged for on days that are over; returns how many rows."""
-    removed, _ = BilledRead.objects.filter(day__lt=_day(now - _BILLED_READS_KEPT)).delete()
+    removed, _ = BilledRead.objects.filter(day__lt=utc_day(now - _BILLED_READS_KEPT)).delete()
     return removed
-
-
-def _day(now: datetime) -> date:
-    return now.astimezone(UTC).date()
