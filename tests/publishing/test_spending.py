@@ -76,16 +76,19 @@ def test_a_doubt_is_charged_once_and_not_again_when_it_is_found(x, cafe):
     x.publish(post(cafe, "Good morning"))
     assert spent() == {"post": (1, Decimal("0.015"))}
     assert x.sweep(after=timedelta(seconds=20)).confirmed == 1
-    assert spent() == {"post": (1, Decimal("0.015"))}
+    assert spent() == {"post": (1, Decimal("0.015")), "post_read": (1, Decimal("0.005"))}
     agree()
 
 
-def test_a_day_is_the_day_of_utc(x, cafe):
+def test_a_day_is_the_day_of_utc_on_which_it_was_sent(x, cafe):
     item = post(cafe, "Good night")
-    attempt = claim_item(item.pk, actor=WORKER, now=timezone.now())
+    late = timezone.now().replace(hour=23, minute=59, second=59)
+    item_is_due = QueueItem.objects.filter(pk=item.pk)
+    item_is_due.update(not_before=None)
+    attempt = claim_item(item.pk, actor=WORKER, now=late)
     assert attempt is not None
-    late = timezone.now().replace(hour=23, minute=59) + timedelta(days=1)
-    settle_attempt(attempt.pk, "confirm", actor=WORKER, now=late, x_post_id="7")
+    after_midnight = late + timedelta(seconds=2)
+    settle_attempt(attempt.pk, "confirm", actor=WORKER, now=after_midnight, x_post_id="7")
     assert Spend.objects.get().day == late.date()
 
 

@@ -182,7 +182,9 @@ class _Run:
         workspace = self._feed.workspace
         with transaction.atomic(durable=True):
             new = store_posts(self._account, page.posts, now=self._now)
-            charge = record_post_reads(workspace, [post.id for post in page.posts], now=self._now)
+            ids = [post.id for post in page.posts]
+            subject = f"feed:{self._feed.pk}"
+            charge = record_post_reads(workspace, ids, subject=subject, now=self._now)
             if new or charge.usd:
                 audit.record(
                     "posts.ingest",
@@ -196,10 +198,10 @@ class _Run:
         self.new += new
         if self._usd is not None:
             self._usd -= charge.usd
-        ids = [int(post.id) for post in page.posts]
-        self._falls = self._falls and not (self._oldest and max(ids) > self._oldest)
-        self._newest = max(self._newest, *ids)
-        self._oldest = min(self._oldest or ids[0], *ids)
+        numbers = [int(post_id) for post_id in ids]
+        self._falls = self._falls and not (self._oldest and max(numbers) > self._oldest)
+        self._newest = max(self._newest, *numbers)
+        self._oldest = min(self._oldest or numbers[0], *numbers)
 
     def _page_size(self) -> int:
         """How many posts to ask for, so that the budget pays for all of them; 0 when it is used up."""
