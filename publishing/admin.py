@@ -17,12 +17,15 @@ from django.utils.timesince import timesince
 from publishing import services
 from publishing.item_page import decide, offered, typed_text, version_seen
 from publishing.models import Approval, OptOut, PublishAttempt, QueueItem
+from publishing.spend_admin import SpendAdmin
 from publishing.states import Outcome, State
 from publishing.text import LIMIT, weighted_length
 from revfirst.admin import ReasonForm, act_on_each
 from revfirst.errors import RevFirstError
-from workspaces.members_admin import MembersAdmin, actor_of
-from workspaces.models import AuditEvent, Workspace
+from workspaces.members_admin import MembersAdmin, OwnWorkspaces, actor_of
+from workspaces.models import AuditEvent
+
+__all__ = ["SpendAdmin"]  # the admin finds it here; its pages stand in a module of their own
 
 
 def _utc(instant: datetime) -> str:
@@ -50,15 +53,6 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever sees the item sees its attempts."""
         return True
-
-
-class OwnWorkspaces(admin.RelatedFieldListFilter):
-    """The workspaces that the person belongs to; of others not even the name is told."""
-
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
-        """Id and slug of each."""
-        own = Workspace.objects.filter(memberships__user=request.user.pk)
-        return [(str(pk), slug) for pk, slug in own.values_list("pk", "slug")]
 
 
 @admin.register(QueueItem)

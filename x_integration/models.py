@@ -380,6 +380,7 @@ class Spend(models.Model):
     usd = models.DecimalField(max_digits=12, decimal_places=4, default=0)
 
     class Meta:
+        verbose_name_plural = "spend"
         constraints = [
             models.UniqueConstraint(fields=["workspace", "day", "kind"], name="spend_once"),
             models.CheckConstraint(condition=Q(usd__gte=0), name="spend_never_negative"),

@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(name="spend", options={"verbose_name_plural": "spend"}),
         migrations.CreateModel(
             name="PricedCall",
             fields=[
