@@ -15,30 +15,22 @@ from django.utils.safestring import mark_safe
 from django.utils.timesince import timesince
 
 from publishing import services
+from publishing.candidate_admin import CandidateAdmin, parts_in_words
 from publishing.item_page import decide, offered, typed_text, version_seen
 from publishing.models import Approval, Candidate, Edit, OptOut, PublishAttempt, QueueItem
-from publishing.ranking import PARTS
+from publishing.spend_admin import SpendAdmin
 from publishing.states import Outcome, State
 from publishing.text import LIMIT, weighted_length
-from revfirst.admin import ReasonForm, act_on_each, badge
+from revfirst.admin import ReasonForm, act_on_each
 from revfirst.errors import RevFirstError
-from revfirst.words import Note, distance
-from workspaces.members_admin import MembersAdmin, actor_of, pressed
-from workspaces.models import AuditEvent, Workspace
+from workspaces.members_admin import MembersAdmin, OwnWorkspaces, actor_of
+from workspaces.models import AuditEvent
+
+__all__ = ["CandidateAdmin", "SpendAdmin"]  # the admin finds them here; they have their own modules
 
 
 def _utc(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M} UTC"
-
-
-def parts_in_words(candidate: Candidate) -> str:
-    """The score's parts: "question 30 · summoned 20 · engagement 2 · recency 18"."""
-    words = {
-        "intent": candidate.intent,
-        "eligibility": candidate.source_post.eligibility.replace("_", " "),
-    }
-    found = ((words.get(part, part), candidate.parts.get(part, 0)) for part in PARTS)
-    return " · ".join(f"{word} {'never' if points is None else points}" for word, points in found)
 
 
 def _edit_row(edit: Edit) -> tuple[Any, ...]:
@@ -68,15 +60,6 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever sees the item sees its attempts."""
         return True
-
-
-class OwnWorkspaces(admin.RelatedFieldListFilter):
-    """The workspaces that the person belongs to; of others not even the name is told."""
-
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
-        """Id and slug of each."""
-        own = Workspace.objects.filter(memberships__user=request.user.pk)
-        return [(str(pk), slug) for pk, slug in own.values_list("pk", "slug")]
 
 
 @admin.register(QueueItem)
@@ -201,7 +184,7 @@ class QueueItemAdmin(MembersAdmin):
     @admin.display(description="X charges")
     def price(self, item: QueueItem) -> str:
         """What publishing it costs."""
-        price = services.price_of_item(item)
+        price = services.price_of_item(item, now=timezone.now())
         return f"${price.usd:.3f} ({price.priced_as.replace('_', ' ')})"
 
     @admin.display(description="written by")
@@ -369,67 +352,3 @@ class OptOutAdmin(MembersAdmin):
             "answered again",
             lambda opt_out: services.opt_in_author(opt_out, actor=actor, now=now),
         )
-
-
-@admin.register(Candidate)
-class CandidateAdmin(MembersAdmin):
-    """What people said, with what became of it: proposed, waiting, or passed over and why."""
-
-    list_display = ("said", "stands", "score", "made_up_of", "found")
-    list_display_links = None
-    list_filter = ("state", "reason", "intent", ("workspace", OwnWorkspaces))
-    list_select_related = ("source_post", "workspace")
-    search_fields = ("source_post__text", "source_post__author_username")
-    ordering = ("-found_at", "-score")
-    actions = ("propose",)
-
-    @admin.display(description="they said")
-    def said(self, candidate: Candidate) -> str:
-        """Author and text."""
-        post = candidate.source_post
-        return format_html(
-            '<div class="said"><b>@{}</b> <span dir="auto">{}</span></div>',
-            post.author_username or post.author_id,
-            post.text,
-        )
-
-    @admin.display(description="state", ordering="state")
-    def stands(self, candidate: Candidate) -> str:
-        """The state by colour and word, and why it was passed over."""
-        tone = _CANDIDATE_TONES[Candidate.State(candidate.state)]
-        why = f": {candidate.reason.replace('_', ' ')}" if candidate.reason else ""
-        return badge(Note(tone, f"{candidate.state}{why}", ""))
-
-    @admin.display(description="made up of")
-    def made_up_of(self, candidate: Candidate) -> str:
-        """The parts of the score."""
-        return parts_in_words(candidate)
-
-    @admin.display(description="found", ordering="found_at")
-    def found(self, candidate: Candidate) -> str:
-        """When it was read first, or came up again."""
-        return distance(candidate.found_at, timezone.now())
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The list, under its own name."""
-        return super().changelist_view(request, {"title": "Candidates", **(extra_context or {})})
-
-    @admin.action(description="Propose a reply all the same", permissions=["view"])
-    def propose(self, request: HttpRequest, queryset: QuerySet[Candidate]) -> None:
-        """Put a reply to each selected post into the queue, also where it was passed over."""
-        act_on_each(
-            request,
-            queryset,
-            "proposed",
-            lambda candidate: services.propose_anyway(candidate, **pressed(request)),
-        )
-
-
-_CANDIDATE_TONES = {
-    Candidate.State.NEW: "wait",
-    Candidate.State.QUEUED: "good",
-    Candidate.State.SKIPPED: "quiet",
-    Candidate.State.EXPIRED: "quiet",
-}

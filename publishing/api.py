@@ -114,8 +114,9 @@ class Queue(ApiView):
         asked = read(self.Filters, request.query_params)
         workspace = workspace_of(request, workspace_id)
         items, next_cursor = _queue_page(workspace, asked)
-        body = {"items": [item_body(item) for item in items], "next_cursor": next_cursor}
-        return Response(body)
+        now = timezone.now()
+        bodies = [item_body(item, now=now) for item in items]
+        return Response({"items": bodies, "next_cursor": next_cursor})
 
     @extend_schema(request=Proposal, responses={201: ItemInFullShape})
     def post(self, request: Request, workspace_id: UUID) -> Response:

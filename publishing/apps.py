@@ -17,3 +17,4 @@ class PublishingConfig(AppConfig):
 
         counters.register(*series.TALLIES)
         metrics.register(series.queue)
+        metrics.register(series.money)

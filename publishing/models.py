@@ -399,6 +399,11 @@ class PublishAttempt(models.Model):
         return f"{self.item} try {self.number}: {self.outcome}"
 
     @property
+    def subject(self) -> str:
+        """How the ledger names it: item and number."""
+        return f"{self.item.subject}/{self.number}"
+
+    @property
     def is_direct(self) -> bool:
         """Whether it came through the direct API, which asks for no approval."""
         return self.approval_id is None

@@ -1,4 +1,4 @@
-"""What X charges for a post, as data with a date (docs/X-API.md, Limits and prices)."""
+"""As what X charges for a post, and how much on a day (x_integration/prices.py)."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -6,13 +6,7 @@ from decimal import Decimal
 
 from publishing.models import Kind
 from publishing.text import links_in
-
-PRICES_AS_OF = date(2026, 8, 22)
-PRICES_USD = {
-    "post": Decimal("0.015"),
-    "post_with_url": Decimal("0.200"),
-    "summoned_reply": Decimal("0.010"),
-}
+from x_integration.prices import POST, POST_WITH_URL, SUMMONED_REPLY, price
 
 
 @dataclass(frozen=True)
@@ -23,13 +17,13 @@ class Price:
     priced_as: str
 
 
-def price_of(kind: str, text: str, *, summoned: bool) -> Price:
-    """The price of publishing `text`; a summoned reply has its own, also with a link.
+def price_of(kind: str, text: str, *, summoned: bool, on: date) -> Price:
+    """The price of publishing `text` on a UTC day; a summoned reply has its own, also with a link.
 
     What only looks like a link costs less than it is taken for.
     """
     if kind == Kind.REPLY and summoned:
-        name = "summoned_reply"
+        name = SUMMONED_REPLY
     else:
-        name = "post_with_url" if any(links_in(text)) else "post"
-    return Price(PRICES_USD[name], name)
+        name = POST_WITH_URL if any(links_in(text)) else POST
+    return Price(price(name, on=on), name)

@@ -7,6 +7,7 @@ from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from publishing.models import Kind, QueueItem
+from publishing.services.budget import purses_of
 from publishing.states import LIVE, State
 from workspaces.counters import Tally
 from workspaces.models import Workspace
@@ -65,3 +66,20 @@ def queue() -> Iterable[Metric]:
     yield GaugeMetricFamily(
         "revfirst_unconfirmed_items", "Items whose publication is in doubt.", value=doubts
     )
+
+
+def money() -> Iterable[Metric]:
+    """What each workspace has spent in this day and month, by UTC, and of what budget where it has one."""
+    labels = ["workspace", "period"]
+    budgets = GaugeMetricFamily(
+        "revfirst_budget_usd", "The budget, where there is one.", labels=labels
+    )
+    spent = GaugeMetricFamily("revfirst_spent_usd", "Spent at X in the period.", labels=labels)
+    for purses in purses_of(Workspace.objects.all(), now=timezone.now()):
+        for purse in purses:
+            of = [purse.workspace.slug, purse.period]
+            spent.add_metric(of, float(purse.spent))
+            if purse.budget is not None:
+                budgets.add_metric(of, float(purse.budget))
+    yield budgets
+    yield spent

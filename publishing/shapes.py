@@ -128,7 +128,7 @@ _ITEM_FIELDS = (
 )
 
 
-def item_body(item: QueueItem) -> dict[str, Any]:
+def item_body(item: QueueItem, *, now: datetime) -> dict[str, Any]:
     """The item in short; asks the database for nothing that came with it."""
     post = item.source_post
     return {
@@ -137,7 +137,7 @@ def item_body(item: QueueItem) -> dict[str, Any]:
         "blocked_reason": item.blocked_reason or None,
         "blocked_because": why_refused(item) or None,
         "x_post_id": item.x_post_id or None,
-        "price_usd": str(price_of_item(item).usd),
+        "price_usd": str(price_of_item(item, now=now).usd),
     }
 
 
@@ -146,7 +146,7 @@ def item_in_full(item: QueueItem, *, now: datetime) -> dict[str, Any]:
     approval = item.approvals.select_related("approved_by").order_by("-pk").first()
     attempts = item.attempts.order_by("-number").defer("snapshot")[:_ATTEMPTS_SHOWN]
     return {
-        **item_body(item),
+        **item_body(item, now=now),
         "written_by": item.written_by.username if item.written_by else None,
         "needs_person": item.needs_person,
         "decision_reason": item.decision_reason or None,

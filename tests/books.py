@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Sum
 
 from publishing.models import Approval, PublishAttempt, QueueItem
-from publishing.pricing import PRICES_USD
 from publishing.services import compare_counters, compare_workspace
 from publishing.states import Outcome, State
 from workspaces import audit
 from workspaces.models import AuditEvent, Counter
 from x_integration.answers import DUPLICATE_CONTENT
 from x_integration.client import XClient
-from x_integration.models import Spend
-from x_integration.services.spending import POST_READ
+from x_integration.models import PricedCall, Spend
+from x_integration.prices import POST_READ, USER_READ, price, utc_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,9 +89,10 @@ def check_money(x: World, workspace: Workspace) -> None:
     charged = tried.filter(charged=True)
     owed = tried.filter(outcome__in=_COST_MONEY) | tried.filter(code=DUPLICATE_CONTENT)
     assert set(charged.values_list("pk")) == set(owed.values_list("pk"))
+    ledger_adds_up(workspace)
     calls, usd = _sum(charged, Count("pk"))
     ledger = Spend.objects.filter(workspace=workspace)
-    assert _sum(ledger.exclude(kind=POST_READ), Sum("calls")) == (calls, usd)
+    assert _sum(ledger.exclude(kind__in=(POST_READ, USER_READ)), Sum("calls")) == (calls, usd)
     counted = Counter.objects.filter(chain=str(workspace.pk), name="x_spend_usd_total")
     assert sum(counted.values_list("value", flat=True)) == _sum(ledger, Sum("calls"))[1]
     mine = x.simulator.posts(username=workspace.x_account.username, source="api")
@@ -100,10 +101,40 @@ def check_money(x: World, workspace: Workspace) -> None:
     assert _sum(confirmed, Count("pk"))[1] <= bill <= usd, "the ledger and X's bill differ"
 
 
+def bill_equals_ledger(x: World, *, never_made: Iterable[PublishAttempt] = ()) -> None:
+    """What X billed, by day and kind, is what stands in the ledger, to the last unit and cent.
+
+    Of a doubt whose post was never made X bills nothing, and the ledger has it all the same: nobody can
+    tell such a doubt from the others. `never_made` names each of them.
+    """
+    unbilled = [attempt.subject for attempt in never_made]
+    doubts = PricedCall.objects.filter(subject__in=unbilled).exclude(kind=POST_READ)
+    assert doubts.count() == len(unbilled), "no charge of that doubt is in the ledger"
+    billed: dict[tuple[str, str], tuple[int, Decimal]] = {}
+    for days in x.simulator.bill()["users"].values():
+        for day, kinds in days.items():
+            for kind, line in kinds.items():
+                units, usd = billed.get((day, kind), (0, Decimal(0)))
+                billed[day, kind] = units + line["count"], usd + Decimal(line["usd"])
+    rows = PricedCall.objects.exclude(pk__in=doubts).values_list("day", "kind")
+    told = rows.annotate(of=Sum("units"), costs=Sum("usd")).order_by()
+    assert {(f"{day}", kind): (of, costs) for day, kind, of, costs in told} == billed
+
+
+def ledger_adds_up(workspace: Workspace) -> None:
+    """The rows of the calls are the totals of each day and kind, in number and in dollars."""
+    calls = PricedCall.objects.filter(workspace=workspace).values_list("day", "kind")
+    totals = Spend.objects.filter(workspace=workspace, usd__gt=0)
+    assert set(calls.annotate(Count("pk"), Sum("usd")).order_by()) == set(
+        totals.values_list("day", "kind", "calls", "usd")
+    ), "the rows of the ledger do not add up"
+
+
 def _sum(rows: Any, how_many: Any) -> tuple[int, Decimal]:
     found = rows.aggregate(calls=how_many, usd=Sum("usd"))
     return found["calls"] or 0, found["usd"] or Decimal(0)
 
 
 def _price(post: dict[str, Any]) -> Decimal:
-    return PRICES_USD["summoned_reply" if post["in_reply_to"] else "post"]
+    kind = "summoned_reply" if post["in_reply_to"] else "post"
+    return price(kind, on=utc_day(datetime.fromisoformat(post["created_at"])))

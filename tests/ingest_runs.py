@@ -30,8 +30,8 @@ from workspaces.models import AuditChain
 from x_integration import client
 from x_integration.client import XClient
 from x_integration.models import Feed, SourcePost, Spend, XAccount
+from x_integration.prices import POST_READ, price, utc_day
 from x_integration.services import ingest, ingest_mentions
-from x_integration.services.spending import POST_READ_USD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -355,7 +355,8 @@ class Run:
         spent = sum(Spend.objects.values_list("usd", flat=True), Decimal(0))
         in_vain = Decimal(self.x.simulator.bill()["total_usd"]) - spent
         may_differ = self.draw.crosses_midnight or self.draw.something_vanishes
-        most = self.draw.page_size * self.spoilt * POST_READ_USD * may_differ
+        each = price(POST_READ, on=utc_day(self.now))
+        most = self.draw.page_size * self.spoilt * each * may_differ
         assert 0 <= in_vain <= most, f"X charged {in_vain} more than the ledger says"
 
 

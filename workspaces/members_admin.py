@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
 from revfirst.admin import ReadOnlyAdmin
 from workspaces.actors import Actor
-from workspaces.models import Membership
+from workspaces.models import Membership, Workspace
 
 
 class MembersAdmin(ReadOnlyAdmin):
@@ -52,6 +53,15 @@ class MembersAdmin(ReadOnlyAdmin):
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Whether to offer decisions; the service asks again, per row."""
         return request.user.is_active and not _roles(request).isdisjoint(Membership.OPERATORS)
+
+
+class OwnWorkspaces(admin.RelatedFieldListFilter):
+    """The workspaces that the person belongs to; of others not even the name is told."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
+        """Id and slug of each."""
+        own = Workspace.objects.filter(memberships__user=request.user.pk)
+        return [(str(pk), slug) for pk, slug in own.values_list("pk", "slug")]
 
 
 def actor_of(request: HttpRequest) -> Actor:

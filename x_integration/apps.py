@@ -17,5 +17,8 @@ class XIntegrationConfig(AppConfig):
         register(
             Tally("x_token_refresh_total", "token.refresh", labels={"outcome": "outcome"}),
             Tally("x_spend_usd_total", "posts.ingest", labels={"kind": "spend"}, amount="usd"),
-            Tally("x_spend_usd_total", "posts.look_up", labels={"kind": "spend"}, amount="usd"),
+            *(
+                Tally("x_spend_usd_total", type_, labels={"kind": "spend"}, amount="usd")
+                for type_ in ("posts.look_up", "posts.look", "account.connect", "account.look_up")
+            ),
         )

@@ -380,6 +380,7 @@ class Spend(models.Model):
     usd = models.DecimalField(max_digits=12, decimal_places=4, default=0)
 
     class Meta:
+        verbose_name_plural = "spend"
         constraints = [
             models.UniqueConstraint(fields=["workspace", "day", "kind"], name="spend_once"),
             models.CheckConstraint(condition=Q(usd__gte=0), name="spend_never_negative"),
@@ -387,3 +388,33 @@ class Spend(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workspace} {self.day} {self.kind}: {self.usd} USD"
+
+
+class PricedCall(models.Model):
+    """One call that X charged for, or may have: written with the day's `Spend`, and never changed.
+
+    `subject` is what it was for, by our own ids: `item:42/1`, `feed:3`, `account`.
+    """
+
+    workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="priced_calls")
+    at = models.DateTimeField()
+    day = models.DateField()  # of UTC, by which X bills
+    kind = models.CharField(max_length=20)
+    units = models.PositiveIntegerField()
+    unit_usd = models.DecimalField(max_digits=12, decimal_places=4)
+    usd = models.DecimalField(max_digits=12, decimal_places=4)
+    subject = models.CharField(max_length=40)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(units__gt=0, usd=models.F("units") * models.F("unit_usd")),
+                name="priced_call_adds_up",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["workspace", "day", "kind"], name="priced_call_of_a_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.units} {self.kind}, {self.usd} USD"

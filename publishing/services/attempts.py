@@ -9,6 +9,7 @@ from publishing.pricing import Price, price_of
 from publishing.services.approvals import content_hash
 from x_integration.models import SourcePost
 from x_integration.payloads import normalised
+from x_integration.prices import utc_day
 
 
 def write_attempt(
@@ -37,8 +38,8 @@ def text_hash(text: str, *, reply: bool) -> str:
     return hashlib.sha256(normalised(text, reply=reply).encode()).hexdigest()
 
 
-def price_of_item(item: QueueItem) -> Price:
-    """What X charges for publishing it."""
+def price_of_item(item: QueueItem, *, now: datetime) -> Price:
+    """What X charges for publishing it now."""
     post = item.source_post
     summoned = post is not None and post.eligibility == SourcePost.Eligibility.SUMMONED
-    return price_of(item.kind, item.text, summoned=summoned)
+    return price_of(item.kind, item.text, summoned=summoned, on=utc_day(now))

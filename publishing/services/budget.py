@@ -1,17 +1,87 @@
-"""What a workspace may still spend on reading: publishing has the last tenth of each budget to itself."""
+"""What a workspace may still spend, and who is told: reading stops at 90 %, publishing at 100 %, looks never."""
 
-from datetime import UTC, datetime
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING
 
-from django.db.models import Q, Sum
+from django.db import transaction
+from django.db.models import OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from publishing.models import PublishAttempt
 from publishing.states import Outcome
-from workspaces.models import Workspace
+from revfirst.batch import each_alone
+from workspaces import audit
+from workspaces.models import Alarm, Workspace
 from workspaces.policy import policy_of
+from workspaces.services import holding_nobody_up, raise_alarm
 from x_integration.models import Spend
+from x_integration.prices import utc_day
 
-READING_SHARE = Decimal("0.9")
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from workspaces.actors import Actor
+
+WARNING_SHARE, READING_SHARE = Decimal("0.8"), Decimal("0.9")
+DAY, MONTH = "day", "month"
+_ALARMS = {DAY: "daily_budget", MONTH: "monthly_budget"}
+
+
+@dataclass(frozen=True)
+class Purse:
+    """What a workspace may spend within the day or the month that runs, by UTC, and what it has spent."""
+
+    workspace: Workspace
+    period: str
+    begun: datetime
+    budget: Decimal | None  # None is no limit
+    spent: Decimal
+
+    @property
+    def share(self) -> Decimal | None:
+        """How much of the budget is spent, 1 being all of it; None without a budget."""
+        if self.budget is None:
+            return None
+        return self.spent / self.budget if self.budget else Decimal(1)
+
+    @property
+    def asks_for_a_look(self) -> bool:
+        """Whether so much is spent that a person has to know."""
+        return bool(self.spent and self.share is not None and self.share >= WARNING_SHARE)
+
+    @property
+    def alarm(self) -> str:
+        """The alarm that tells of it."""
+        return _ALARMS[self.period]
+
+
+def purses_of(workspaces: QuerySet[Workspace], *, now: datetime) -> Iterator[tuple[Purse, Purse]]:
+    """Of each workspace the purse of the day and that of the month; one statement for all of them."""
+    today = utc_day(now)
+    first = today.replace(day=1)
+    rows = workspaces.annotate(day_usd=_spent(day=today), month_usd=_spent(day__gte=first))
+    for row in rows:
+        policy = policy_of(row)
+        yield (
+            Purse(row, DAY, _midnight(today), policy.daily_budget_usd, row.day_usd),
+            Purse(row, MONTH, _midnight(first), policy.monthly_budget_usd, row.month_usd),
+        )
+
+
+def _spent(**when: date) -> Coalesce:
+    """The sum of a workspace's ledger within these days."""
+    rows = Spend.objects.filter(workspace=OuterRef("pk"), **when).order_by().values("workspace")
+    return Coalesce(Subquery(rows.values(usd=Sum("usd"))), Decimal(0))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)
 
 
 def usd_for_reading(workspace: Workspace, *, now: datetime) -> Decimal | None:
@@ -19,17 +89,69 @@ def usd_for_reading(workspace: Workspace, *, now: datetime) -> Decimal | None:
 
     What is in flight to X counts as spent. Looks for a doubtful post do not ask: they are never stopped.
     """
-    policy, today = policy_of(workspace), now.astimezone(UTC).date()
-    spends = Spend.objects.filter(workspace=workspace, day__gte=today.replace(day=1))
-    spent = spends.aggregate(month=Sum("usd"), day=Sum("usd", filter=Q(day=today)))
+    (purses,) = purses_of(Workspace.objects.filter(pk=workspace.pk), now=now)
     flying = PublishAttempt.objects.filter(workspace=workspace, outcome=Outcome.IN_FLIGHT)
     reserved = flying.aggregate(usd=Sum("usd"))["usd"] or Decimal(0)
     left = [
-        budget * READING_SHARE - (already or Decimal(0)) - reserved
-        for budget, already in (
-            (policy.daily_budget_usd, spent["day"]),
-            (policy.monthly_budget_usd, spent["month"]),
-        )
-        if budget is not None
+        purse.budget * READING_SHARE - purse.spent - reserved
+        for purse in purses
+        if purse.budget is not None
     ]
     return max(min(left), Decimal(0)) if left else None
+
+
+# --- who is told ----------------------------------------------------------------------------------
+
+
+def warn_of_budgets(*, actor: Actor, now: datetime) -> int:
+    """Raise an alarm for each budget of which 80 % are spent, once for the period; how many were raised.
+
+    An alarm is over when its day or month is, or when the budget was raised.
+    """
+    limited = Workspace.objects.exclude(daily_budget_usd=None, monthly_budget_usd=None)
+    near: dict[tuple[object, str], Purse] = {
+        (purse.workspace.pk, purse.alarm): purse
+        for purses in purses_of(limited, now=now)
+        for purse in purses
+        if purse.asks_for_a_look
+    }
+    told = set[tuple[object, str]]()
+    for alarm in Alarm.objects.filter(kind__in=_ALARMS.values(), over_at=None):
+        purse = near.get((alarm.workspace_id, alarm.kind))
+        if purse is not None and alarm.raised_at >= purse.begun:
+            told.add((alarm.workspace_id, alarm.kind))
+        else:
+            _end(alarm, now=now)
+    untold = [purse for key, purse in near.items() if key not in told]
+    return sum(each_alone(untold, partial(_warn, actor=actor, now=now)))
+
+
+def _end(alarm: Alarm, *, now: datetime) -> None:
+    with transaction.atomic(durable=True):
+        Alarm.objects.filter(pk=alarm.pk, over_at=None).update(over_at=now)
+
+
+def _warn(purse: Purse, *, actor: Actor, now: datetime) -> bool:
+    """Alarm and audit row; nothing where another sweep was first. Raises Busy."""
+    with holding_nobody_up():
+        workspace = Workspace.objects.select_for_update(no_key=True).get(pk=purse.workspace.pk)
+        if workspace.alarms.filter(kind=purse.alarm, over_at=None).exists():
+            return False
+        detail = (
+            f"{purse.spent:.2f} of {purse.budget:.2f} USD of this {purse.period}'s budget are spent: "
+            "reading stops at 90 %, publishing at 100 %."
+        )
+        raise_alarm(purse.alarm, detail=detail, workspace=workspace, now=now)
+        audit.record(
+            "budget.warn",
+            workspace=workspace,
+            subject="workspace",
+            actor=actor,
+            now=now,
+            data={
+                "period": purse.period,
+                "budget_usd": str(purse.budget),
+                "spent_usd": str(purse.spent),
+            },
+        )
+    return True

@@ -111,7 +111,7 @@ def case_of(
         policy=policy,
         now=now,
     )
-    price = price_of_item(item)
+    price = price_of_item(item, now=now)
     return Case(item, workspace, account, approval, policy, price, facts, now)
 
 

@@ -17,7 +17,7 @@ from workspaces.snapshots import one_snapshot
 from x_integration.client import XClient
 from x_integration.models import XAccount
 from x_integration.payloads import Post, content
-from x_integration.services import with_access_token
+from x_integration.services import own_posts_since
 
 PUBLISHED = ("replies_published_total", "posts_published_total")
 HANDED_OFF, DIRECT = "handed_off_published_total", "direct_publish_total"
@@ -60,7 +60,8 @@ def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
     another program posts, once what the audit confirmed tells by which name X knows ours. Where X does
     not name a post's maker, one with the target and text of a try of ours is the machine's. The audit is
     read before and after the timeline, so that work that goes on meanwhile is no difference; nor is
-    one post for each try that is not settled yet. Raises NoAccessToken, XUnauthorized or XReadFailed.
+    one post for each try that is not settled yet. X charges for what it shows of the timeline, which is
+    in the ledger. Raises NoAccessToken, XUnauthorized, XReadFailed or Busy.
     """
     owed, owed_by_hand = _confirmed_ids(workspace), _confirmed_ids(workspace, by_hand=True)
     posts = {post.id: post for post in _own_posts(workspace, x)}
@@ -192,12 +193,9 @@ def _late_matches(workspace: Workspace) -> dict[str, str]:
 
 def _own_posts(workspace: Workspace, x: XClient) -> list[Post]:
     """What the account posted since it was first connected, by whomever it was sent."""
-    account = XAccount.objects.get(workspace=workspace)
+    account = XAccount.objects.select_related("workspace").get(workspace=workspace)
     since = AuditEvent.objects.filter(chain=str(workspace.pk), type="account.connect")
     first = since.order_by("seq").values_list("at", flat=True).first() or account.connected_at
-
-    def read(token: str) -> list[Post]:
-        pages = x.timeline(account.x_user_id, access_token=token, start_time=first)
-        return [post for page in pages for post in page.posts]
-
-    return with_access_token(workspace, read, x=x, actor=Actor.command(), clock=timezone.now)
+    return own_posts_since(
+        account, first, subject="account", x=x, actor=Actor.command(), clock=timezone.now
+    )

@@ -19,7 +19,7 @@ from x_integration.client import XClient
 from x_integration.errors import NoAccessToken
 from x_integration.models import XAccount
 from x_integration.payloads import Post, content
-from x_integration.services import with_access_token
+from x_integration.services import own_posts_since
 
 _CLOCK_SKEW = timedelta(seconds=60)
 _SAME_MOMENT = timedelta(seconds=5)  # between X's clock and ours
@@ -91,7 +91,7 @@ def _find(
 ) -> tuple[Post, PublishAttempt] | None:
     """The oldest post on our timeline with the same target and text that is no other item's, and its maker.
 
-    Raises XReadFailed, XUnauthorized, NoAccessToken or OutOfTime.
+    Raises XReadFailed, XUnauthorized, NoAccessToken, OutOfTime or Busy.
     """
     ours = content(attempt.snapshot["target"], attempt.snapshot["text"])
     posts = own_posts_since_first_try(attempt, x=x, actor=actor, now=now)
@@ -108,21 +108,25 @@ def _find(
 def own_posts_since_first_try(
     attempt: PublishAttempt, *, x: XClient, actor: Actor, now: datetime
 ) -> list[Post]:
-    """The account's own posts since the item's first attempt began, newest first.
+    """The account's own posts since the item's first attempt began, newest first; no budget is asked.
 
-    Raises XReadFailed, XUnauthorized, NoAccessToken or OutOfTime.
+    Raises XReadFailed, XUnauthorized, NoAccessToken, OutOfTime or Busy.
     """
     patience = Patience()
-    account = XAccount.objects.filter(workspace=attempt.workspace_id).first()
+    account = (
+        XAccount.objects.filter(workspace=attempt.workspace_id).select_related("workspace").first()
+    )
     if account is None or account.x_user_id != attempt.snapshot["account"]:
         raise NoAccessToken("The account that posted is not connected.", code="another_account")
     tries = PublishAttempt.objects.filter(item=attempt.item_id)
     start = tries.aggregate(first=Min("started_at"))["first"] - _CLOCK_SKEW
 
-    def look(token: str) -> list[Post]:
-        pages = x.timeline(account.x_user_id, access_token=token, start_time=start)
-        return [post for page in patience.each(pages) for post in page.posts]
-
-    return with_access_token(
-        attempt.workspace, look, x=x, actor=actor, clock=ticking(now), patience=patience
+    return own_posts_since(
+        account,
+        start,
+        subject=attempt.subject,
+        x=x,
+        actor=actor,
+        clock=ticking(now),
+        patience=patience,
     )

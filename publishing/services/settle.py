@@ -79,7 +79,7 @@ def settle_attempt(
             changes |= _another_try(item, now=now, retry_at=retry_at, counts=counts)
         move_locked(move, item, now=now, **changes)
         outcome = Outcome.NOT_EXECUTED if released else _OUTCOMES[move]
-        charge = _charge(attempt, now=now) if move == "doubt" else {}
+        charge = _charge(attempt) if move == "doubt" else {}
         _close(attempt, outcome, now=now, code=code, words=words[:400])
         _use_approval(attempt, move, now=now)
         _remember(attempt, rates, now=now)
@@ -204,7 +204,7 @@ def _confirm(
     move_locked(move, item, now=now, x_post_id=x_post_id, needs_person=False, **told)
     if late:
         _end_what_came_after(attempt, now=now)
-    charge = _charge(attempt, now=now)
+    charge = _charge(attempt)
     _close(
         attempt,
         Outcome.SUCCEEDED,
@@ -272,14 +272,16 @@ def record_replies_published(
 # --- money and limits -----------------------------------------------------------------------------
 
 
-def _charge(attempt: PublishAttempt, *, now: datetime) -> dict[str, str]:
+def _charge(attempt: PublishAttempt) -> dict[str, str]:
     """Put the attempt's price into the ledger, once: X has executed it, or may have.
 
-    What the audit row says of it; empty when it is in the ledger already, and for what costs nothing.
+    It belongs to the day on which it was sent, whose budget the gate asked. What the audit row says of
+    it; empty when it is in the ledger already, and for what costs nothing.
     """
     if attempt.charged or not attempt.usd:
         return {}
-    record_spend(attempt.workspace, attempt.priced_as, attempt.usd, now=now)
+    at = attempt.started_at
+    record_spend(attempt.workspace, attempt.priced_as, attempt.usd, subject=attempt.subject, now=at)
     attempt.charged = True
     return {"usd": str(attempt.usd), "spend": attempt.priced_as}
 

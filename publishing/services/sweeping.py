@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from publishing.errors import WrongState
 from publishing.models import PublishAttempt, QueueItem
 from publishing.services import approvals
+from publishing.services.budget import warn_of_budgets
 from publishing.services.moves import move_item
 from publishing.services.reconcile import look_for_attempt
 from publishing.services.settle import settle_attempt
@@ -46,13 +47,14 @@ def sweep(*, client: Callable[[], XClient] = XClient, actor: Actor, now: datetim
     """Find what a lost worker or nudge left behind, and settle what can be settled.
 
     Stranded items become doubts, doubts are looked for (several at once, each thread with a client
-    of its own), what is too late expires, and a limit that leaves room by now is asked again. One item's
-    failure does not keep the others waiting.
+    of its own), what is too late expires, a limit that leaves room by now is asked again, and whoever has
+    spent most of a budget is told. One item's failure does not keep the others waiting.
     """
     stranded = QueueItem.objects.stranded(now - STRANDED_AFTER)[:_AT_ONCE]
     doubted = each_alone(stranded, partial(_doubt_stranded, actor=actor, now=now))
     expired = each_alone(_overdue(now)[:_AT_ONCE], partial(_expire, actor=actor, now=now))
     _ask_again(now)
+    warn_of_budgets(actor=actor, now=now)
     found = _look_around(client, actor=actor, now=now)  # last: X may be slow
     return Swept(
         doubted=sum(doubted),

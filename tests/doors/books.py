@@ -23,6 +23,7 @@ TOLD_BY = (
     *("workspaces_membership", "workspaces_user", "workspaces_user_groups"),
     *("workspaces_user_user_permissions", "auth_group", "auth_group_permissions"),
     *("x_integration_xaccount", "x_integration_sourcepost", "x_integration_spend"),
+    "x_integration_pricedcall",
     *("django_q_ormq", "django_q_schedule", "django_session"),
 )
 """Whatever may decide what is published, by whom and when."""

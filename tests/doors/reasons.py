@@ -30,6 +30,7 @@ _READ_ONLY = (
     "workspaces/counter",
     "x_integration/xaccount",
     "x_integration/sourcepost",
+    "x_integration/spend",
     "publishing/queueitem",
     "publishing/approval",
     "publishing/optout",
@@ -66,6 +67,7 @@ _LABELS = (
     *("workspaces.Alarm", "workspaces.ApiKey", "workspaces.AuditEvent", "workspaces.Counter"),
     *("workspaces.SystemHold", "workspaces.SystemSwitch", "workspaces.User"),
     *("workspaces.Workspace", "x_integration.SourcePost", "x_integration.XAccount"),
+    "x_integration.Spend",
 )
 REASONS: dict[str, str] = {
     **dict(_pages()),

@@ -132,7 +132,7 @@ def _opted_out(item):
 def _spent(usd: str, **budgets):
     def spoil(item):
         Workspace.objects.update(**budgets)
-        record_spend(item.workspace, "post", Decimal(usd), now=timezone.now())
+        record_spend(item.workspace, "post", Decimal(usd), subject="account", now=timezone.now())
 
     return spoil
 
@@ -158,7 +158,7 @@ def _elsewhere(item):
     OptOut.objects.create(
         workspace=there, author_id=_author(item), since=timezone.now(), noted_by="command"
     )
-    record_spend(there, "post", Decimal(100), now=timezone.now())
+    record_spend(there, "post", Decimal(100), subject="account", now=timezone.now())
     Workspace.objects.update(daily_budget_usd=Decimal(1), monthly_budget_usd=Decimal(1))
     _rate_is_spent(item, account=XAccountFactory(workspace=there))
 
@@ -347,7 +347,7 @@ def test_a_month_s_budget_counts_since_the_first(x, item):
     QueueItem.objects.update(relevant_until=None)
     XAccount.objects.update(expires_at=noon + timedelta(hours=1))
     Workspace.objects.update(monthly_budget_usd=Decimal(1))
-    record_spend(item.workspace, "post", Decimal(1), now=noon.replace(day=1))
+    record_spend(item.workspace, "post", Decimal(1), subject="account", now=noon.replace(day=1))
     claim_item(item.pk, actor=WORKER, now=noon)
     item.refresh_from_db()
     assert item.blocked_reason == "budget"

@@ -15,7 +15,7 @@ from publishing.states import State
 from tests.worlds import WORKER, attempts, problem
 from workspaces.models import AuditEvent, Counter, SystemHold
 from x_integration.models import Spend, XAccount
-from x_integration.services.spending import POST_READ
+from x_integration.prices import POST_READ
 
 PREFIX = "https://api.twitter.com/2/problems/"
 SUMMON = "You can only reply to or quote posts where you are mentioned or are the author."

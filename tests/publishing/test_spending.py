@@ -1,13 +1,13 @@
 """Money: the ledger has what X charges, once; budgets by UTC day and month stop what would exceed them."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
 from publishing.models import PublishAttempt, QueueItem
-from publishing.pricing import PRICES_USD, price_of
+from publishing.pricing import price_of
 from publishing.services import approve_item, claim_item, propose_item, settle_attempt
 from publishing.states import State
 from tests.worlds import WORKER, operator, problem
@@ -76,16 +76,19 @@ def test_a_doubt_is_charged_once_and_not_again_when_it_is_found(x, cafe):
     x.publish(post(cafe, "Good morning"))
     assert spent() == {"post": (1, Decimal("0.015"))}
     assert x.sweep(after=timedelta(seconds=20)).confirmed == 1
-    assert spent() == {"post": (1, Decimal("0.015"))}
+    assert spent() == {"post": (1, Decimal("0.015")), "post_read": (1, Decimal("0.005"))}
     agree()
 
 
-def test_a_day_is_the_day_of_utc(x, cafe):
+def test_a_day_is_the_day_of_utc_on_which_it_was_sent(x, cafe):
     item = post(cafe, "Good night")
-    attempt = claim_item(item.pk, actor=WORKER, now=timezone.now())
+    late = timezone.now().replace(hour=23, minute=59, second=59)
+    item_is_due = QueueItem.objects.filter(pk=item.pk)
+    item_is_due.update(not_before=None)
+    attempt = claim_item(item.pk, actor=WORKER, now=late)
     assert attempt is not None
-    late = timezone.now().replace(hour=23, minute=59) + timedelta(days=1)
-    settle_attempt(attempt.pk, "confirm", actor=WORKER, now=late, x_post_id="7")
+    after_midnight = late + timedelta(seconds=2)
+    settle_attempt(attempt.pk, "confirm", actor=WORKER, now=after_midnight, x_post_id="7")
     assert Spend.objects.get().day == late.date()
 
 
@@ -173,5 +176,5 @@ def test_one_workspace_s_money_is_its_own(x, cafe):
     ],
 )
 def test_whatever_x_may_take_for_a_link_costs_as_much(text, is_link):
-    price = price_of("post", text, summoned=False)
-    assert price.usd == PRICES_USD["post_with_url" if is_link else "post"]
+    priced = price_of("post", text, summoned=False, on=date(2026, 11, 28))
+    assert priced.priced_as == ("post_with_url" if is_link else "post")

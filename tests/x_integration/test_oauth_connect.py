@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from decimal import Decimal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -10,13 +11,15 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from revfirst.logs import JsonFormatter
+from tests.books import bill_equals_ledger
 from tests.factories import MembershipFactory, UserFactory, WorkspaceFactory
 from tests.x_integration.conftest import opened
+from workspaces.counters import compare
 from workspaces.models import Alarm, AuditChain, AuditEvent, Membership
 from workspaces.services import raise_alarm
 from x_integration.client import XClient
 from x_integration.crypto import Secret
-from x_integration.models import OAuthState, XAccount
+from x_integration.models import OAuthState, PricedCall, XAccount
 from x_integration.services import forget_old_states
 
 AUTHORIZE, CALLBACK = "/integrations/x/oauth/authorize", "/integrations/x/oauth/callback"
@@ -171,6 +174,8 @@ def test_connecting_is_audited_under_the_person_who_began(client, connect, team)
         "token_version": 1,
         "scope": "tweet.read tweet.write users.read offline.access",
         "hold_lifted": False,
+        "spend": "user_read",
+        "usd": "0.010",
     }
 
 
@@ -328,6 +333,20 @@ def test_an_x_that_does_not_answer_connects_nothing(client, x, sent_back, path):
     x.fault("html", method="*", path=path)
     assert come_back(client, sent_back).status_code in (409, 503)
     assert not XAccount.objects.exists()
+
+
+def test_asking_whose_token_it_is_costs_once_a_day_also_where_nothing_is_connected(
+    connect, x, team
+):
+    """X charges for each account that it shows us, and not whether we keep it."""
+    connect()
+    x.simulator.make_user("bar")
+    refused(connect(user="bar"), "another_account")
+    refused(connect(workspace=WorkspaceFactory()), "live_elsewhere")
+    charges = PricedCall.objects.values_list("workspace", "kind", "units", "usd")
+    assert list(charges) == [(team.pk, "user_read", 1, Decimal("0.010"))] * 2
+    assert compare() == []
+    bill_equals_ledger(x)
 
 
 # --- every failure is audited ---------------------------------------------------------------------

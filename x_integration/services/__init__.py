@@ -11,6 +11,7 @@ from x_integration.services.connect import (
 )
 from x_integration.services.ingest import ingest_feed, ingest_mentions, mentions_feed
 from x_integration.services.keys import rotate_keys
+from x_integration.services.own_posts import own_posts_since
 from x_integration.services.rates import is_window_end, remember_rates
 from x_integration.services.renewal import (
     may_be_spent,
@@ -49,6 +50,7 @@ __all__ = [
     "may_be_spent",
     "mentions_feed",
     "note_unauthorized",
+    "own_posts_since",
     "record_spend",
     "refresh_workspace_x_tokens",
     "remember_rates",

@@ -35,6 +35,7 @@ from x_integration.models import OAuthState, XAccount
 from x_integration.services.accounts import ACCOUNT_HELD
 from x_integration.services.pairs import token_columns
 from x_integration.services.renewal import OF_THE_TOKENS, revoke_at_x
+from x_integration.services.spending import charge_user_read, record_user_read
 
 DEFAULT_SCOPE = "tweet.read tweet.write users.read offline.access"
 STATE_LIFE = timedelta(minutes=10)
@@ -115,6 +116,18 @@ def _complete(
     x_user_id, username = x.me(pair.access_token)
     store = partial(_store, row, pair, x_user_id=x_user_id, username=username, now=now)
     try:
+        return _stored(store, pair, x_user_id=x_user_id, username=username, x=x)
+    except Exception:
+        with suppress(RevFirstError, DatabaseError):  # X has charged for it all the same
+            charge_user_read(row.workspace, x_user_id, actor=_who(row), now=now)
+        raise
+
+
+def _stored(
+    store: Callable[[], XAccount], pair: TokenPair, *, x_user_id: str, username: str, x: XClient
+) -> XAccount:
+    """The account, connected. Raises ConnectFailed for one that must not be."""
+    try:
         return _in_spite_of_locks(store)
     except _AnotherAccount as error:
         if not XAccount.objects.live().filter(x_user_id=x_user_id).exists():
@@ -166,7 +179,7 @@ def _audit_refusal(code: str, row: OAuthState | None, *, now: datetime) -> None:
             "account.connect_refused",
             workspace=row.workspace if row else None,
             subject="account",
-            actor=Actor.operator(row.user, door="api") if row else Actor("stranger", "api"),
+            actor=_who(row) if row else Actor("stranger", "api"),
             now=now,
             data={"reason": code},
         )
@@ -227,19 +240,26 @@ def _store(
         end_alarms(*OF_THE_TOKENS, workspace=row.workspace, now=now)
         if mended:
             end_alarms(ACCOUNT_HELD, workspace=row.workspace, now=now)
+        charge = record_user_read(row.workspace, x_user_id, subject="account", now=now)
         audit.record(
             "account.connect",
             workspace=row.workspace,
             subject="account",
-            actor=Actor.operator(row.user, door="api"),
+            actor=_who(row),
             now=now,
             data={
                 "token_version": account.token_version,
                 "scope": _asked_and_granted(pair),
                 "hold_lifted": mended,
+                **charge.data,
             },
+            counts=charge.counts,
         )
     return account
+
+
+def _who(row: OAuthState) -> Actor:
+    return Actor.operator(row.user, door="api")
 
 
 def _without_refresh_token(pair: TokenPair) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from workspaces import audit
 from workspaces.services import place_hold
 from x_integration.client import LARGEST_PAGE, Window
 from x_integration.models import Feed, RateWindow, XAccount
+from x_integration.prices import POST_READ, price, utc_day
 from x_integration.services.rates import is_window_end
-from x_integration.services.spending import POST_READ_USD, record_post_reads
+from x_integration.services.spending import record_post_reads
 from x_integration.services.storing import store_posts
 from x_integration.services.tokens import with_access_token
 from x_integration.snowflakes import earlier, first_id_at, given_out_at
@@ -202,7 +203,9 @@ class _Run:
         workspace = self._feed.workspace
         with transaction.atomic(durable=True):
             new = store_posts(self._account, page.posts, now=self._now)
-            charge = record_post_reads(workspace, [post.id for post in page.posts], now=self._now)
+            ids = [post.id for post in page.posts]
+            subject = f"feed:{self._feed.pk}"
+            charge = record_post_reads(workspace, ids, subject=subject, now=self._now)
             if new or charge.usd:
                 audit.record(
                     "posts.ingest",
@@ -216,16 +219,16 @@ class _Run:
         self.new += new
         if self._usd is not None:
             self._usd -= charge.usd
-        ids = [int(post.id) for post in page.posts]
-        self._falls = self._falls and not (self._oldest and max(ids) > self._oldest)
-        self._newest = max(self._newest, *ids)
-        self._oldest = min(self._oldest or ids[0], *ids)
+        numbers = [int(post_id) for post_id in ids]
+        self._falls = self._falls and not (self._oldest and max(numbers) > self._oldest)
+        self._newest = max(self._newest, *numbers)
+        self._oldest = min(self._oldest or numbers[0], *numbers)
 
     def _page_size(self) -> int:
         """How many posts to ask for, so that the budget pays for all of them; 0 when it is used up."""
         if self._usd is None:
             return LARGEST_PAGE
-        affordable = min(int(self._usd / POST_READ_USD), LARGEST_PAGE)
+        affordable = min(int(self._usd / price(POST_READ, on=utc_day(self._now))), LARGEST_PAGE)
         return affordable if affordable >= _SMALLEST_PAGE[self._kind] else 0
 
     def _must_stop(self, x: XClient) -> bool:

@@ -42,7 +42,9 @@ def find_target(
     with holding_nobody_up():
         store_posts(account, [post], now=now)
         stored = known.get()
-        charge = record_post_reads(workspace, [post.id], now=now)
+        charge = record_post_reads(
+            workspace, [post.id], subject=f"source_post:{stored.pk}", now=now
+        )
         audit.record(
             "posts.look_up",
             workspace=workspace,
