@@ -9,7 +9,18 @@ from x_integration.services.connect import (
     complete_authorization,
     forget_old_states,
 )
-from x_integration.services.ingest import ingest_feed, ingest_mentions, mentions_feed
+from x_integration.services.feeds import (
+    add_search,
+    change_search,
+    remove_search,
+    switch_feed,
+)
+from x_integration.services.ingest import (
+    READING_SECONDS,
+    ingest_feed,
+    ingest_mentions,
+    mentions_feed,
+)
 from x_integration.services.keys import rotate_keys
 from x_integration.services.rates import is_window_end, remember_rates
 from x_integration.services.renewal import (
@@ -31,8 +42,11 @@ from x_integration.services.tokens import (
 
 __all__ = [
     "DEFAULT_SCOPE",
+    "READING_SECONDS",
     "Authorization",
+    "add_search",
     "begin_authorization",
+    "change_search",
     "complete_authorization",
     "due_for_renewal",
     "find_target",
@@ -52,12 +66,14 @@ __all__ = [
     "record_spend",
     "refresh_workspace_x_tokens",
     "remember_rates",
+    "remove_search",
     "renew_at",
     "renew_batch",
     "renew_by_hand",
     "require_workspace_x_access_token",
     "revoke_workspace_x_tokens",
     "rotate_keys",
+    "switch_feed",
     "token_after_unauthorized",
     "with_access_token",
 ]
