@@ -28,8 +28,10 @@ from workspaces.models import User, Workspace
 from workspaces.services import check_operator, is_operator
 from x_integration import services
 from x_integration.account_page import account_page, meaning_of, unconnected
+from x_integration.feeds_admin import FeedAdmin
 from x_integration.models import SourcePost, XAccount
 
+__all__ = ["FeedAdmin", "SourcePostAdmin", "XAccountAdmin"]
 LIST, ACCOUNT = "admin:x_integration_xaccount_changelist", "admin:x_integration_xaccount_change"
 Said = tuple[int, str]
 Act = Callable[[XAccount, Actor, datetime], Said]
