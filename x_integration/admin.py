@@ -226,9 +226,14 @@ class XAccountAdmin(MembersAdmin):
 class SourcePostAdmin(MembersAdmin):
     """What people said."""
 
-    list_display = ("posted_at", "author_username", "text", "lang", "eligibility")
+    list_display = ("posted_at", "author_username", "said", "lang", "eligibility")
     list_filter = ("eligibility", "lang")
     ordering = ("-posted_at",)
+
+    @admin.display(description="text", ordering="text")
+    def said(self, post: SourcePost) -> str:
+        """Its words, or that they are forgotten."""
+        return post.words
 
 
 def _user(request: HttpRequest) -> User:

@@ -18,4 +18,5 @@ class XIntegrationConfig(AppConfig):
             Tally("x_token_refresh_total", "token.refresh", labels={"outcome": "outcome"}),
             Tally("x_spend_usd_total", "posts.ingest", labels={"kind": "spend"}, amount="usd"),
             Tally("x_spend_usd_total", "posts.look_up", labels={"kind": "spend"}, amount="usd"),
+            Tally("x_spend_usd_total", "posts.look_again", labels={"kind": "spend"}, amount="usd"),
         )

@@ -15,6 +15,7 @@ from x_integration.services.feeds import (
     remove_search,
     switch_feed,
 )
+from x_integration.services.gone import look_again, mark_refused, note_what_is_gone
 from x_integration.services.ingest import (
     READING_SECONDS,
     ingest_feed,
@@ -59,10 +60,13 @@ __all__ = [
     "ingest_mentions",
     "is_window_end",
     "lift_account_hold",
+    "look_again",
     "many_of",
+    "mark_refused",
     "may_be_spent",
     "mentions_feed",
     "note_unauthorized",
+    "note_what_is_gone",
     "record_spend",
     "refresh_workspace_x_tokens",
     "remember_rates",

@@ -15,6 +15,7 @@ from workspaces import audit
 from workspaces.services import place_hold
 from x_integration.client import LARGEST_PAGE, Window
 from x_integration.models import Feed, RateWindow, XAccount
+from x_integration.services.gone import note_what_is_gone
 from x_integration.services.rates import is_window_end
 from x_integration.services.spending import POST_READ_USD, record_post_reads
 from x_integration.services.storing import store_posts
@@ -138,6 +139,7 @@ class _Run:
         def pages(token: str) -> None:
             for page in self._patience.each(self._pages(x, token)):
                 self._store(page, actor=actor)
+                note_what_is_gone([page], now=self._now)
                 if page.next_token and self._must_stop(x):
                     return
             self._is_whole = True
@@ -192,7 +194,7 @@ class _Run:
             return
         workspace = self._feed.workspace
         with transaction.atomic(durable=True):
-            new = store_posts(self._account, page.posts, now=self._now)
+            new = store_posts(self._account, page.public_posts, now=self._now)
             charge = record_post_reads(workspace, [post.id for post in page.posts], now=self._now)
             if new or charge.usd:
                 audit.record(
