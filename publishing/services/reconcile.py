@@ -6,6 +6,7 @@ from django.db.models import Min, Q, QuerySet
 
 from publishing.errors import AlreadyProposed, WrongState
 from publishing.models import PublishAttempt
+from publishing.services.attempts import as_seen, as_sent
 from publishing.services.late import note_found_beside_another, note_found_elsewhere
 from publishing.services.looks import note_look
 from publishing.services.settle import settle_attempt
@@ -18,8 +19,8 @@ from x_integration.answers import DUPLICATE_CONTENT
 from x_integration.client import XClient
 from x_integration.errors import NoAccessToken
 from x_integration.models import XAccount
-from x_integration.payloads import Post, content
-from x_integration.services import with_access_token
+from x_integration.payloads import Page, Post
+from x_integration.services import note_what_is_gone, with_access_token
 
 _CLOCK_SKEW = timedelta(seconds=60)
 _SAME_MOMENT = timedelta(seconds=5)  # between X's clock and ours
@@ -93,9 +94,9 @@ def _find(
 
     Raises XReadFailed, XUnauthorized, NoAccessToken or OutOfTime.
     """
-    ours = content(attempt.snapshot["target"], attempt.snapshot["text"])
+    ours = as_sent(attempt)
     posts = own_posts_since_first_try(attempt, x=x, actor=actor, now=now)
-    matches = [post for post in posts if post.content == ours]
+    matches = [post for post in posts if as_seen(post) == ours]
     taken = set(
         attempt.workspace.items.filter(x_post_id__in=[post.id for post in matches]).values_list(
             "x_post_id", flat=True
@@ -119,10 +120,12 @@ def own_posts_since_first_try(
     tries = PublishAttempt.objects.filter(item=attempt.item_id)
     start = tries.aggregate(first=Min("started_at"))["first"] - _CLOCK_SKEW
 
-    def look(token: str) -> list[Post]:
+    def look(token: str) -> list[Page]:
         pages = x.timeline(account.x_user_id, access_token=token, start_time=start)
-        return [post for page in patience.each(pages) for post in page.posts]
+        return list(patience.each(pages))
 
-    return with_access_token(
+    pages = with_access_token(
         attempt.workspace, look, x=x, actor=actor, clock=ticking(now), patience=patience
     )
+    note_what_is_gone(pages, now=now)
+    return [post for page in pages for post in page.posts]

@@ -121,6 +121,7 @@ REASONS: dict[str, str] = {
     "command x_simulator": AWAY,
     "task control.tasks.beat": "writes a sign of life",
     "task control.tasks.purge": ENDS,
+    "task publishing.tasks.look_again": "asks X for posts by their ids",
     "task revfirst.tasks.task": "wraps a function, and calls none",
     "task x_integration.tasks.renew_due": KEEPS,
 }
