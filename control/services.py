@@ -14,11 +14,12 @@ from django_q.models import Success
 
 from control.models import Heartbeat
 from publishing.services import propose_replies, usd_for_reading
+from revfirst.batch import Patience
 from revfirst.errors import RevFirstError
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from x_integration.models import Feed, XAccount
-from x_integration.services import ingest_feed, mentions_feed
+from x_integration.services import READING_SECONDS, ingest_feed, mentions_feed
 
 if TYPE_CHECKING:
     from revfirst.tasks import Schedule
@@ -73,17 +74,23 @@ def run_cycle(
     """Read what people said, each feed within the budget, and propose replies.
 
     With `only_due`, feeds whose time has not come are left alone. A feed that cannot be read keeps
-    neither the others nor the proposals waiting. Raises NoAccessToken, XReadFailed or OutOfTime afterwards,
-    and NoBrandVoice where there is something to propose and no voice to hold it against.
+    neither the others nor the proposals waiting; those that time cuts off are the first of the next
+    cycle. Raises NoAccessToken, XReadFailed or OutOfTime afterwards, and NoBrandVoice or NoRanking where
+    a file of the operators cannot be used.
     """
     account = XAccount.objects.select_related("workspace").get(workspace=workspace)
     mentions_feed(workspace, now=now)
     feeds = workspace.feeds.filter(is_on=True).select_related("workspace")
+    patience = Patience(READING_SECONDS) if only_due else None  # of all of them: a task has 60 s
     ingested, errors = 0, list[RevFirstError]()
     for feed in feeds.due(now) if only_due else feeds.order_by("pk"):
+        if patience and not patience.left():
+            break
         usd = usd_for_reading(workspace, now=now)
         try:
-            ingested += ingest_feed(feed, account, x=x, actor=actor, now=now, usd=usd)
+            ingested += ingest_feed(
+                feed, account, x=x, actor=actor, now=now, usd=usd, patience=patience
+            )
         except RevFirstError as error:
             errors.append(error)
     proposed = len(propose_replies(workspace, actor=actor, now=now))

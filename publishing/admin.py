@@ -124,7 +124,7 @@ class QueueItemAdmin(MembersAdmin):
         return format_html(
             '<div class="said"><b>@{}</b> <span dir="auto">{}</span></div>',
             post.author_username or post.author_id,
-            post.text,
+            post.words,
         )
 
     @admin.display(description="they said")
@@ -140,13 +140,13 @@ class QueueItemAdmin(MembersAdmin):
             _utc(post.posted_at),
             post.url,
             " · asked for no more replies" if services.is_left_alone(post) else "",
-            post.text,
+            post.words,
         )
 
     @admin.display(description="we would say", ordering="text")
     def we_say(self, item: QueueItem) -> str:
         """Our text."""
-        return format_html('<div class="said" dir="auto">{}</div>', item.text)
+        return format_html('<div class="said" dir="auto">{}</div>', item.text or "–")
 
     @admin.display(description="we would say")
     def we_say_in_full(self, item: QueueItem) -> str:
@@ -164,6 +164,8 @@ class QueueItemAdmin(MembersAdmin):
         post = item.source_post
         if post is None:
             return "yes: our own post"
+        if post.gone_at is not None:
+            return "no: X shows it no longer"
         answer = "yes" if post.may_be_answered else "no"
         return f"{answer}: {post.eligibility_reason.replace('_', ' ')}"
 
@@ -288,7 +290,7 @@ class QueueItemAdmin(MembersAdmin):
         return {
             "may_decide": item.state in (State.PENDING, State.APPROVED),
             "decisions": offered(item),
-            "web_intent": services.web_intent(item) if handed_off else "",
+            "web_intent": services.web_intent(item) if handed_off and item.text else "",
         }
 
     def _decide_one(self, request: HttpRequest, item: QueueItem) -> HttpResponse:

@@ -233,7 +233,8 @@ def _item(workspace: Workspace, number: int) -> QueueItem:
 def _source_post(workspace: Workspace, x_post_id: str | None) -> SourcePost | None:
     if x_post_id is None:
         return None
-    post = SourcePost.objects.filter(workspace=workspace, x_post_id=x_post_id).first()
+    standing = SourcePost.objects.standing()
+    post = standing.filter(workspace=workspace, x_post_id=x_post_id).first()
     if post is None:
         raise SourcePostNotFound
     return post

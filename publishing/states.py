@@ -59,7 +59,7 @@ MOVES: dict[str, Move] = {
         S.APPROVED,
         to=S.EXPIRED,
         by="sweep; intake, where a person asked to be left alone",
-        note="the approval or the relevance ran out, or it is too late",
+        note="the approval or the relevance ran out, it is too late, or its target is gone",
     ),
     "claim": _move(S.APPROVED, to=S.PUBLISHING, by="worker, inside the gate transaction"),
     "release": _move(S.PUBLISHING, to=S.APPROVED, by="worker", note="X certainly did not act"),

@@ -10,7 +10,10 @@ from workspaces.actors import Actor
 from x_integration.client import XClient
 
 _SWEEP = Schedule("publishing.tasks.sweep", minutes=1)
-SCHEDULES = {"publishing.sweep": _SWEEP}
+SCHEDULES = {
+    "publishing.sweep": _SWEEP,
+    "publishing.look_again": Schedule("publishing.tasks.look_again", minutes=60),
+}
 
 
 @task
@@ -45,3 +48,10 @@ def sweep() -> str:
     for share in range(shares if swept.due else 0):
         async_task("publishing.tasks.publish_due", share, shares, until)
     return str(swept)
+
+
+@task
+def look_again() -> str:
+    """Ask X, once a day and workspace, for the posts that matter; the sweep forgets those that are gone."""
+    calls = services.look_for_what_is_gone(actor=Actor.worker(), clock=timezone.now)
+    return f"{calls} workspaces"

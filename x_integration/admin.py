@@ -28,8 +28,10 @@ from workspaces.models import User, Workspace
 from workspaces.services import check_operator, is_operator
 from x_integration import services
 from x_integration.account_page import account_page, meaning_of, unconnected
+from x_integration.feeds_admin import FeedAdmin
 from x_integration.models import SourcePost, XAccount
 
+__all__ = ["FeedAdmin", "SourcePostAdmin", "XAccountAdmin"]
 LIST, ACCOUNT = "admin:x_integration_xaccount_changelist", "admin:x_integration_xaccount_change"
 Said = tuple[int, str]
 Act = Callable[[XAccount, Actor, datetime], Said]
@@ -224,9 +226,14 @@ class XAccountAdmin(MembersAdmin):
 class SourcePostAdmin(MembersAdmin):
     """What people said."""
 
-    list_display = ("posted_at", "author_username", "text", "lang", "eligibility")
+    list_display = ("posted_at", "author_username", "said", "lang", "eligibility")
     list_filter = ("eligibility", "lang")
     ordering = ("-posted_at",)
+
+    @admin.display(description="text", ordering="text")
+    def said(self, post: SourcePost) -> str:
+        """Its words, or that they are forgotten."""
+        return post.words
 
 
 def _user(request: HttpRequest) -> User:

@@ -35,7 +35,7 @@ _ACCOUNT_NUMBERS = {64, 261, 326}
 # The trouble is one target's, not ours: gone, protected, or closed to us.
 _TARGET_WORDS = ("deleted or not visible", "blocked from")
 _TARGET_TYPES = {"not-authorized-for-resource", "resource-not-found"}
-_USAGE_CAPPED = "usage-capped"
+_USAGE_CAPPED, TARGET_GONE = "usage-capped", "target_gone"
 DUPLICATE_CONTENT = "duplicate_content"
 _DUPLICATE_WORDS, _DUPLICATE_NUMBER = ("duplicate content", "status is a duplicate"), 187
 
@@ -104,7 +104,7 @@ def write_error(problem: Problem) -> WriteError:
         return XRejected(_says(problem), code="invalid_request")
     refused = 400 < problem.status < 500 and problem.status != 408 and problem.is_problem
     if refused:
-        code = "target_gone" if problem.status == 404 else f"x_{problem.status}"
+        code = TARGET_GONE if problem.status == 404 else f"x_{problem.status}"
         return XRejected(_says(problem), code=code)
     return XOutcomeUnknown(_says(problem), code=f"x_{problem.status}")
 
@@ -137,7 +137,7 @@ def _forbidden(problem: Problem) -> WriteError:
     if problem.says(*_SUMMON_RULE):
         return XRejected(_says(problem), code="summon_rule")
     if problem.says(*_TARGET_WORDS) or problem.type in _TARGET_TYPES:
-        return XRejected(_says(problem), code="target_gone")
+        return XRejected(_says(problem), code=TARGET_GONE)
     if problem.says(*_DUPLICATE_WORDS) or _DUPLICATE_NUMBER in problem.numbers:
         return XOutcomeUnknown(_says(problem), code=DUPLICATE_CONTENT)
     known = problem.type in _ACCOUNT_TYPES

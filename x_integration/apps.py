@@ -19,6 +19,12 @@ class XIntegrationConfig(AppConfig):
             Tally("x_spend_usd_total", "posts.ingest", labels={"kind": "spend"}, amount="usd"),
             *(
                 Tally("x_spend_usd_total", type_, labels={"kind": "spend"}, amount="usd")
-                for type_ in ("posts.look_up", "posts.look", "account.connect", "account.look_up")
+                for type_ in (
+                    "posts.look_up",
+                    "posts.look",
+                    "posts.look_again",
+                    "account.connect",
+                    "account.look_up",
+                )
             ),
         )

@@ -35,13 +35,13 @@ from x_integration.snowflakes import first_id_at
 from x_integration.transport import Answer, Flight, Transport, in_flight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["CREATE_POST", "Answer", "TokenPair", "Window", "XClient", "endpoint_of"]
+__all__ = ["CREATE_POST", "LOOK_UP", "Answer", "TokenPair", "Window", "XClient", "endpoint_of"]
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5, 20, 25
 MAX_BODY_BYTES = 8_000_000
 MAX_PAGES = 1000
-CREATE_POST = "POST /2/tweets"
+CREATE_POST, LOOK_UP = "POST /2/tweets", "GET /2/tweets"
 LARGEST_PAGE = 100
 SEARCHED_BACK = timedelta(days=7) - timedelta(minutes=5)
 _ID_IN_PATH = re.compile(r"(?<=[a-z])/[0-9]+(?=/|$)")  # the version comes after nothing
@@ -123,10 +123,15 @@ class XClient:
         return user_id, username
 
     def post(self, post_id: str, *, access_token: str) -> Post | None:
-        """One post, or None when X does not show it to us. Raises XReadFailed."""
-        query = {"ids": post_id, **FIELDS[settings.X_FIELD_DIALECT]}
-        page = parse_page({"meta": {}, **self._read("/2/tweets", access_token, query)})
-        return next((post for post in page.posts if post.id == post_id), None)
+        """One post, or None when X does not show it to everybody. Raises XReadFailed."""
+        page = self.posts([post_id], access_token=access_token)
+        return next((post for post in page.public_posts if post.id == post_id), None)
+
+    def posts(self, post_ids: Iterable[str], *, access_token: str) -> Page:
+        """At most a hundred posts by their ids, and which of them X shows no longer. Raises XReadFailed."""
+        query = {"ids": ",".join(post_ids), **FIELDS[settings.X_FIELD_DIALECT]}
+        body = self._read(LOOK_UP.split()[1], access_token, query)
+        return parse_page({"meta": {}, **body}, sent=[access_token])
 
     def mentions(
         self, user_id: str, window: Window | None = None, *, access_token: str

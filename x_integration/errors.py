@@ -6,7 +6,7 @@ Every answer of X to a write is one of three: XNotSent (certainly not executed),
 
 from datetime import datetime
 
-from revfirst.errors import Conflict, Refused, Unavailable
+from revfirst.errors import Conflict, Invalid, Missing, Refused, Unavailable
 
 
 class XNotSent(Unavailable):
@@ -95,3 +95,27 @@ class Undecryptable(Unavailable):
     """A stored secret cannot be read with the present keys: connect the account again."""
 
     code = "undecryptable"
+
+
+class BadQuery(Invalid):
+    """X would not take this query."""
+
+    code = "bad_query"
+
+
+class SearchExists(Conflict):
+    """This workspace has that search already."""
+
+    code = "search_exists"
+
+
+class TooManySearches(Conflict):
+    """A workspace has no more than so many searches."""
+
+    code = "too_many_searches"
+
+
+class FeedNotFound(Missing):
+    """There is no such search: somebody removed it, perhaps."""
+
+    code = "feed_not_found"

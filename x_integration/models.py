@@ -287,15 +287,34 @@ class SourcePostQuerySet(models.QuerySet["SourcePost"]):
         """Posts said to workspaces of which `user` is a member."""
         return self.filter(workspace__memberships__user=user)
 
+    def standing(self) -> SourcePostQuerySet:
+        """Posts that X shows, as far as is known."""
+        return self.filter(gone_at=None)
+
     def that_may_be_answered(self) -> SourcePostQuerySet:
         """Posts that X would let us answer through the API on this access tier."""
+        standing = self.standing()
         if settings.X_ACCESS_TIER == "enterprise":
-            return self
-        return self.exclude(eligibility=SourcePost.Eligibility.NOT_SUMMONED)
+            return standing
+        return standing.exclude(eligibility=SourcePost.Eligibility.NOT_SUMMONED)
 
 
 class SourcePost(models.Model):
-    """Something that somebody said on X, as X told it."""
+    """Something that somebody said on X, as X told it.
+
+    `gone_at` is when X let us know that it shows the post no longer, for `gone_reason`; that is for good.
+    `forgotten_at` is when its words and its author's name were blanked. `looked_at` is when it was last
+    looked for by its id.
+    """
+
+    class Gone(models.TextChoices):
+        """Why it is gone."""
+
+        NOT_FOUND = "not_found"  # deleted, or its author is suspended
+        NOT_AUTHORIZED = "not_authorized"
+        AUTHOR_PROTECTED = "author_protected"
+        AUTHOR_GONE = "author_gone"
+        REFUSED = "refused"  # as the target of a reply of ours
 
     class Eligibility(models.TextChoices):
         """Whether X would take our reply through the API (docs/X-API.md, Rules of 2026)."""
@@ -316,6 +335,12 @@ class SourcePost(models.Model):
     eligibility_reason = models.CharField(max_length=40)
     payload = models.JSONField(help_text="The post as X sent it, unknown fields included.")
     ingested_at = models.DateTimeField()
+    gone_at = models.DateTimeField(null=True, editable=False)
+    gone_reason = models.CharField(
+        max_length=16, choices=Gone, blank=True, default="", db_default="", editable=False
+    )
+    forgotten_at = models.DateTimeField(null=True, editable=False)
+    looked_at = models.DateTimeField(null=True, editable=False)
 
     objects = SourcePostQuerySet.as_manager()
 
@@ -326,8 +351,31 @@ class SourcePost(models.Model):
                 condition=Q(eligibility__in=["summoned", "own_thread", "not_summoned"]),
                 name="source_post_eligibility_known",
             ),
+            models.CheckConstraint(
+                condition=Q(gone_at=None, gone_reason="")
+                | Q(gone_at__isnull=False) & ~Q(gone_reason=""),
+                name="source_post_gone_has_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(forgotten_at=None)
+                | Q(gone_at__isnull=False, text="", author_username="", payload={}),
+                name="source_post_forgotten_is_blank",
+            ),
         ]
-        indexes = [models.Index(fields=["workspace", "-posted_at"], name="source_post_recent")]
+        indexes = [
+            models.Index(fields=["workspace", "-posted_at"], name="source_post_recent"),
+            models.Index(fields=["author_id"], name="source_post_author"),
+            models.Index(
+                fields=["workspace", "gone_at"],
+                condition=Q(gone_at__isnull=False),
+                name="source_post_gone",
+            ),
+            models.Index(
+                fields=["workspace", "looked_at"],
+                condition=Q(looked_at__isnull=False),
+                name="source_post_looked_at",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.x_post_id} by @{self.author_username or self.author_id}"
@@ -335,10 +383,15 @@ class SourcePost(models.Model):
     @property
     def may_be_answered(self) -> bool:
         """Whether X would take our reply through the API on this access tier."""
-        return (
+        return self.gone_at is None and (
             settings.X_ACCESS_TIER == "enterprise"
             or self.eligibility != self.Eligibility.NOT_SUMMONED
         )
+
+    @property
+    def words(self) -> str:
+        """What a page shows of it: its text, or why there is none."""
+        return "X shows it no longer: its words are forgotten." if self.forgotten_at else self.text
 
     @property
     def thread(self) -> str:

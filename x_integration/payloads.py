@@ -23,6 +23,8 @@ _MOST_LINKS, _LONGEST_LINK = 1000, 2000  # of one post, of one address
 # X names the client that made a post, where it names one at all (its document calls the field
 # deprecated); these are the clients that people use.
 _PEOPLES_CLIENTS = ("X Web App", "Twitter Web App", "X for ", "Twitter for ")
+NOT_FOUND, NOT_AUTHORIZED = "resource-not-found", "not-authorized-for-resource"
+_GONE = {NOT_FOUND, NOT_AUTHORIZED}
 POST_ID = re.compile(r"[1-9][0-9]{0,18}")
 
 FIELDS = {
@@ -80,10 +82,22 @@ class Post:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of posts, complete or not made at all."""
+    """One page of posts, complete or not made at all, and what X says beside it of who is gone.
+
+    `unseen` maps posts, and `unseen_users` users, that X names as errors to the last part of the type;
+    `protected` are users whose posts are for their followers alone.
+    """
 
     posts: tuple[Post, ...]
     next_token: str
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    unseen_users: Mapping[str, str] = field(default_factory=dict)
+    protected: frozenset[str] = frozenset()
+
+    @property
+    def public_posts(self) -> tuple[Post, ...]:
+        """The posts whose authors do not protect them."""
+        return tuple(post for post in self.posts if post.author_id not in self.protected)
 
 
 def is_id(text: str) -> bool:
@@ -107,11 +121,13 @@ def parse_page(body: Any, *, sent: Iterable[str] = ()) -> Page:
         included = _included(whole.get("includes") or {})
         posts = tuple(_readable_post(item, *included) for item in items)
         token = meta.get("next_token") or ""
+        unseen, unseen_users = _unseen(whole, "tweet", "post"), _unseen(whole, "user")
+        protected = _protected(whole.get("includes") or {})
     except _UNREADABLE as error:
         raise XReadFailed(
             f"X sent a page that cannot be read ({_why(error)}).", code="x_broken_page"
         ) from None
-    return Page(posts, str(token))
+    return Page(posts, str(token), unseen, unseen_users, protected)
 
 
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
@@ -140,6 +156,26 @@ def _included(includes: Any) -> tuple[dict[str, str], dict[str, str]]:
         str(post["id"]): str(post.get("author_id") or "") for post in posts if post.get("id")
     }
     return names, authors
+
+
+def _unseen(whole: dict[str, Any], *kinds: str) -> dict[str, str]:
+    """The ids of such resources that X shows no longer, and why (docs/X-API.md, Errors)."""
+    found = {}
+    errors = whole.get("errors")
+    for error in errors if isinstance(errors, list) else []:
+        said = error if isinstance(error, dict) else {}
+        why = str(said.get("type") or "").rpartition("/")[2]
+        which = str(said.get("resource_id") or said.get("value") or "")
+        if why in _GONE and said.get("resource_type") in kinds and is_id(which):
+            found[which] = why
+    return found
+
+
+def _protected(includes: dict[str, Any]) -> frozenset[str]:
+    users = includes.get("users") or []
+    return frozenset(
+        str(user["id"]) for user in users if user.get("id") and user.get("protected") is True
+    )
 
 
 def _readable_post(item: Any, names: dict[str, str], authors: dict[str, str]) -> Post:

@@ -8,6 +8,7 @@ from publishing.services.compare import Legs, compare_counters, compare_workspac
 from publishing.services.decide import approve_item, edit_item, reject_item, retry_item
 from publishing.services.direct import publish_directly
 from publishing.services.doubts import confirm_found_item, give_up_item, resend_item
+from publishing.services.forgetting import forget_what_is_gone, look_for_what_is_gone
 from publishing.services.gates import opens_by_itself, why_refused
 from publishing.services.hand_off import hand_off_item, take_back_item, web_intent
 from publishing.services.opt_outs import (
@@ -30,11 +31,13 @@ __all__ = [
     "compare_workspace",
     "confirm_found_item",
     "edit_item",
+    "forget_what_is_gone",
     "give_up_item",
     "hand_off_item",
     "honour_plea",
     "is_left_alone",
     "look_for_attempt",
+    "look_for_what_is_gone",
     "opens_by_itself",
     "opt_in_author",
     "opt_out_author",

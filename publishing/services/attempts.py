@@ -8,7 +8,7 @@ from publishing.models import PublishAttempt, QueueItem
 from publishing.pricing import Price, price_of
 from publishing.services.approvals import content_hash
 from x_integration.models import SourcePost
-from x_integration.payloads import normalised
+from x_integration.payloads import Post, normalised
 from x_integration.prices import utc_day
 
 
@@ -36,6 +36,17 @@ def write_attempt(
 def text_hash(text: str, *, reply: bool) -> str:
     """SHA-256, in hex, of the text in the form in which it is compared with the timeline."""
     return hashlib.sha256(normalised(text, reply=reply).encode()).hexdigest()
+
+
+def as_sent(attempt: PublishAttempt) -> tuple[str, str]:
+    """Target and hash of what the attempt sent, as both are compared; of forgotten words the hash is left."""
+    text, target = attempt.snapshot["text"], attempt.snapshot["target"]
+    return target or "", text_hash(text, reply=bool(target)) if text else attempt.text_hash
+
+
+def as_seen(post: Post) -> tuple[str, str]:
+    """The same of a post on the timeline."""
+    return post.replied_to, text_hash(post.text, reply=bool(post.replied_to))
 
 
 def price_of_item(item: QueueItem, *, now: datetime) -> Price:

@@ -38,8 +38,8 @@ _VARIANTS = 50
 _NEW, _QUEUED = Candidate.State.NEW, Candidate.State.QUEUED
 _SKIPPED, _EXPIRED = Candidate.State.SKIPPED, Candidate.State.EXPIRED
 NOT_SUMMONED, OWN_POST, OPTED_OUT = "not_summoned", "own_post", "opted_out"
-NO_TEXT, PROPOSER_FAILED, NO_WORDS = "no_text", "proposer_failed", "no_words"
-_FINAL = {OWN_POST, OPTED_OUT, NO_WORDS}  # whatever the rules say
+NO_TEXT, PROPOSER_FAILED, NO_WORDS, GONE = "no_text", "proposer_failed", "no_words", "gone"
+_FINAL = {OWN_POST, OPTED_OUT, NO_WORDS, GONE}  # whatever the rules say
 
 
 def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> list[QueueItem]:
@@ -108,6 +108,8 @@ class _Mind:
             return OWN_POST
         if post.author_id in left_alone or asks_to_be_left_alone(post.text):
             return OPTED_OUT
+        if post.gone_at is not None:
+            return GONE
         if not post.text.strip():
             return NO_WORDS
         if parts["eligibility"] is None:
@@ -125,15 +127,16 @@ def _expire(workspace: Workspace, now: datetime) -> None:
 
 
 def _reopen(mind: _Mind) -> None:
-    """What was passed over is new again where the rules changed, or X lets us answer by now."""
+    """What was passed over is new again where the rules changed, or X shows it and lets us answer by now."""
     skipped = mind.workspace.candidates.filter(
         state=_SKIPPED, source_post__posted_at__gte=mind.now - RELEVANT_FOR
     )
     summoned_since = Q(reason=NOT_SUMMONED) & ~Q(
         source_post__eligibility=SourcePost.Eligibility.NOT_SUMMONED
     )
+    back = Q(reason=GONE, source_post__gone_at=None)
     other_rules = ~Q(rules=mind.rules) & ~Q(reason__in=_FINAL)
-    again = skipped.filter(summoned_since | other_rules)
+    again = skipped.filter(summoned_since | back | other_rules)
     again.update(
         state=_NEW, reason="", version=F("version") + 1, rules=mind.rules, found_at=mind.now
     )

@@ -9,6 +9,7 @@ from django.db.models.fields.json import KT
 from django.utils import timezone
 
 from publishing.models import PublishAttempt
+from publishing.services.attempts import as_seen, as_sent
 from publishing.states import Outcome
 from workspaces import counters
 from workspaces.actors import Actor
@@ -16,7 +17,7 @@ from workspaces.models import AuditEvent, Counter, Workspace
 from workspaces.snapshots import one_snapshot
 from x_integration.client import XClient
 from x_integration.models import XAccount
-from x_integration.payloads import Post, content
+from x_integration.payloads import Post
 from x_integration.services import own_posts_since
 
 PUBLISHED = ("replies_published_total", "posts_published_total")
@@ -79,7 +80,7 @@ def compare_workspace(workspace: Workspace, *, x: XClient) -> Legs:
     others = {
         each
         for each in machines - confirmed
-        if ours and posts[each].client not in ours and posts[each].content not in sent
+        if ours and posts[each].client not in ours and as_seen(posts[each]) not in sent
     }
     machines -= others
     stray = _not_excused([posts[each] for each in sorted(machines - confirmed)], open_, in_hand)
@@ -129,10 +130,9 @@ def _older_than_shown(owed: set[str], posts: Mapping[str, Post]) -> set[str]:
 
 
 def _tried(workspace: Workspace, **which: object) -> Counts[tuple[str, str]]:
-    """Target and text of such tries, as often as there are."""
+    """What such tries sent, as often as there are."""
     attempts = PublishAttempt.objects.filter(workspace=workspace, **which)
-    snapshots = attempts.values_list("snapshot", flat=True)
-    return Counts(content(sent["target"], sent["text"]) for sent in snapshots)
+    return Counts(map(as_sent, attempts.only("snapshot", "text_hash")))
 
 
 def _not_excused(
@@ -144,10 +144,10 @@ def _not_excused(
     """
     left = []
     for post in posts:
-        if open_[post.content] > 0:
-            open_[post.content] -= 1
-        elif post.made_by_a_person is None and in_hand[post.content] > 0:
-            in_hand[post.content] -= 1
+        if open_[as_seen(post)] > 0:
+            open_[as_seen(post)] -= 1
+        elif post.made_by_a_person is None and in_hand[as_seen(post)] > 0:
+            in_hand[as_seen(post)] -= 1
         else:
             left.append(post)
     return left
@@ -156,7 +156,7 @@ def _not_excused(
 def _is_a_machines(post: Post, sent: set[tuple[str, str]]) -> bool:
     """Whether no person's client made the post; where X names none, whether its content is ours."""
     by_a_person = post.made_by_a_person
-    return post.content in sent if by_a_person is None else not by_a_person
+    return as_seen(post) in sent if by_a_person is None else not by_a_person
 
 
 def compare_counters() -> list[counters.Difference]:

@@ -10,7 +10,11 @@ from publishing.errors import AlreadyPosted, AlreadyProposed, WrongState
 from publishing.models import QueueItem
 from publishing.services import approvals
 from publishing.services.content import check_by_itself, check_content
-from publishing.services.deciders import check_four_eyes, check_may_decide
+from publishing.services.deciders import (
+    check_four_eyes,
+    check_may_decide,
+    check_target_stands,
+)
 from publishing.services.edits import note_edit
 from publishing.services.late import stands_on_x
 from publishing.services.moves import move_item
@@ -25,13 +29,14 @@ AFRESH: dict[str, Any] = {"blocked_reason": "", "not_before": None, "last_error"
 def approve_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:
     """Let a pending item be published, as it reads in `version`.
 
-    Raises ItemNotFound, WrongState (decided, edited or too late), NotAllowed, FourEyes, BadContent or
-    NoBrandVoice.
+    Raises ItemNotFound, WrongState (decided, edited, too late, or its target is gone), NotAllowed, FourEyes,
+    BadContent or NoBrandVoice.
     """
     user = check_may_decide(item_id, actor)
     with holding_nobody_up():
         item = move_item("approve", item_id, now=now, seen=version, tries=0)
         check_four_eyes(item, user)
+        check_target_stands(item)
         check_in_time(item, now=now)
         check_by_itself(item.text, source_post=item.source_post)
         approval = approvals.freeze(item, by=user, door=actor.door, now=now)
@@ -117,13 +122,14 @@ def edit_item(item_id: int, *, version: int, text: str, actor: Actor, now: datet
 def retry_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:
     """Put what failed or expired back before a person: it asks for a new approval.
 
-    Raises ItemNotFound, WrongState (also when it is too late), NotAllowed, AlreadyPosted when it was
+    Raises ItemNotFound, WrongState (also when it is too late, or its target is gone), NotAllowed, AlreadyPosted when it was
     found on X after it had been given up, or AlreadyProposed when another item answers the same post.
     """
     check_may_decide(item_id, actor)
     try:
         with holding_nobody_up():
             item = move_item("retry", item_id, now=now, seen=version, tries=0, **AFRESH)
+            check_target_stands(item)
             check_in_time(item, now=now)
             if stands_on_x(item):
                 raise AlreadyPosted(f"{item} stands on X already, by a try that had been given up.")

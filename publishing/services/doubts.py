@@ -11,7 +11,11 @@ from publishing.models import PublishAttempt, QueueItem
 from publishing.services import approvals
 from publishing.services.content import check_by_itself
 from publishing.services.decide import AFRESH, decided, nudge
-from publishing.services.deciders import check_four_eyes, check_may_decide
+from publishing.services.deciders import (
+    check_four_eyes,
+    check_may_decide,
+    check_target_stands,
+)
 from publishing.services.looks import NOT_SEEN_AFTER, abandoned, last_look_was
 from publishing.services.moves import move_item
 from publishing.services.reconcile import own_posts_since_first_try
@@ -65,6 +69,7 @@ def resend_item(
         told = {**AFRESH, "decision_reason": kept, "needs_person": False, "tries": 0}
         item = move_item("resend", item_id, now=now, seen=version, **told)
         check_four_eyes(item, user)
+        check_target_stands(item)
         check_by_itself(item.text, source_post=item.source_post)
         attempt = _abandon(item, now=now, seen_enough=True)
         approval = approvals.freeze(item, by=user, door=actor.door, now=now)

@@ -17,7 +17,11 @@ from publishing.services import approvals
 from publishing.services.attempts import write_attempt
 from publishing.services.content import check_by_itself
 from publishing.services.decide import AFRESH, check_in_time, decided
-from publishing.services.deciders import check_four_eyes, check_may_decide
+from publishing.services.deciders import (
+    check_four_eyes,
+    check_may_decide,
+    check_target_stands,
+)
 from publishing.services.doubts import open_attempt
 from publishing.services.looks import HAND_OFF_LOOKS, abandoned
 from publishing.services.moves import move_item
@@ -50,6 +54,7 @@ def hand_off_item(item_id: int, *, version: int, actor: Actor, now: datetime) ->
         with holding_nobody_up():
             item = move_item("hand_off", item_id, now=now, seen=version, tries=0, **AFRESH)
             check_four_eyes(item, user)
+            check_target_stands(item)
             check_in_time(item, now=now)
             _check_may_be_said(item)
             check_by_itself(item.text, source_post=item.source_post)

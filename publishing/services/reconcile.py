@@ -6,6 +6,7 @@ from django.db.models import Min, Q, QuerySet
 
 from publishing.errors import AlreadyProposed, WrongState
 from publishing.models import PublishAttempt
+from publishing.services.attempts import as_seen, as_sent
 from publishing.services.late import note_found_beside_another, note_found_elsewhere
 from publishing.services.looks import note_look
 from publishing.services.settle import settle_attempt
@@ -18,7 +19,7 @@ from x_integration.answers import DUPLICATE_CONTENT
 from x_integration.client import XClient
 from x_integration.errors import NoAccessToken
 from x_integration.models import XAccount
-from x_integration.payloads import Post, content
+from x_integration.payloads import Post
 from x_integration.services import own_posts_since
 
 _CLOCK_SKEW = timedelta(seconds=60)
@@ -93,9 +94,9 @@ def _find(
 
     Raises XReadFailed, XUnauthorized, NoAccessToken, OutOfTime or Busy.
     """
-    ours = content(attempt.snapshot["target"], attempt.snapshot["text"])
+    ours = as_sent(attempt)
     posts = own_posts_since_first_try(attempt, x=x, actor=actor, now=now)
-    matches = [post for post in posts if post.content == ours]
+    matches = [post for post in posts if as_seen(post) == ours]
     taken = set(
         attempt.workspace.items.filter(x_post_id__in=[post.id for post in matches]).values_list(
             "x_post_id", flat=True

@@ -23,8 +23,13 @@ from workspaces import audit
 from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.services import LOCK_SECONDS_OF_OTHERS, raise_alarm
-from x_integration.answers import DUPLICATE_CONTENT
-from x_integration.services import is_window_end, record_spend, remember_rates
+from x_integration.answers import DUPLICATE_CONTENT, TARGET_GONE
+from x_integration.services import (
+    is_window_end,
+    mark_refused,
+    record_spend,
+    remember_rates,
+)
 
 if TYPE_CHECKING:
     from x_integration.answers import Rate
@@ -82,6 +87,8 @@ def settle_attempt(
         charge = _charge(attempt) if move == "doubt" else {}
         _close(attempt, outcome, now=now, code=code, words=words[:400])
         _use_approval(attempt, move, now=now)
+        if code == TARGET_GONE and item.source_post_id is not None:
+            mark_refused(item.source_post_id, now=now)
         _remember(attempt, rates, now=now)
         _record_error(move, attempt, actor=actor, now=now, code=code, charge=charge)
         if move != "release":

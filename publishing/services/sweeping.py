@@ -13,6 +13,8 @@ from publishing.errors import WrongState
 from publishing.models import PublishAttempt, QueueItem
 from publishing.services import approvals
 from publishing.services.budget import warn_of_budgets
+from publishing.services.deciders import target_is_gone
+from publishing.services.forgetting import forget_what_is_gone
 from publishing.services.moves import move_item
 from publishing.services.reconcile import look_for_attempt
 from publishing.services.settle import settle_attempt
@@ -40,6 +42,7 @@ class Swept:
     not_found: int
     not_seen: int  # nobody could look, or somebody else settled it first
     expired: int
+    forgotten: int  # posts that X shows no longer
     due: int
 
 
@@ -47,12 +50,14 @@ def sweep(*, client: Callable[[], XClient] = XClient, actor: Actor, now: datetim
     """Find what a lost worker or nudge left behind, and settle what can be settled.
 
     Stranded items become doubts, doubts are looked for (several at once, each thread with a client
-    of its own), what is too late expires, a limit that leaves room by now is asked again, and whoever has
-    spent most of a budget is told. One item's failure does not keep the others waiting.
+    of its own), what is too late or answers what is gone expires, what is gone is forgotten, a limit that
+    leaves room by now is asked again, and whoever has spent most of a budget is told. One item's failure
+    does not keep the others waiting.
     """
     stranded = QueueItem.objects.stranded(now - STRANDED_AFTER)[:_AT_ONCE]
     doubted = each_alone(stranded, partial(_doubt_stranded, actor=actor, now=now))
     expired = each_alone(_overdue(now)[:_AT_ONCE], partial(_expire, actor=actor, now=now))
+    forgotten = forget_what_is_gone(actor=actor, now=now)
     _ask_again(now)
     warn_of_budgets(actor=actor, now=now)
     found = _look_around(client, actor=actor, now=now)  # last: X may be slow
@@ -62,6 +67,7 @@ def sweep(*, client: Callable[[], XClient] = XClient, actor: Actor, now: datetim
         not_found=found.count(False),
         not_seen=found.count(None),
         expired=sum(expired),
+        forgotten=forgotten,
         due=QueueItem.objects.due(now)[:_AT_ONCE].count(),
     )
 
@@ -112,7 +118,7 @@ def _doubt_stranded(item: QueueItem, *, actor: Actor, now: datetime) -> bool:
 
 
 def _overdue(now: datetime) -> QuerySet[QueueItem]:
-    """Items whose approval or whose relevance ran out."""
+    """Items whose approval or whose relevance ran out, or whose target is gone."""
     expired = Q(
         state=State.APPROVED,
         approvals__voided_at=None,
@@ -120,11 +126,9 @@ def _overdue(now: datetime) -> QuerySet[QueueItem]:
         approvals__expires_at__lte=now,
     )
     too_late = Q(state__in=[State.APPROVED, State.PENDING], relevant_until__lte=now)
-    found = (
-        QueueItem.objects.filter(too_late)[:_AT_ONCE]
-        .values("pk")
-        .union(QueueItem.objects.filter(expired)[:_AT_ONCE].values("pk"))
-    )
+    gone = Q(state__in=[State.APPROVED, State.PENDING], source_post__gone_at__isnull=False)
+    each = [QueueItem.objects.filter(why)[:_AT_ONCE].values("pk") for why in (expired, gone)]
+    found = QueueItem.objects.filter(too_late)[:_AT_ONCE].values("pk").union(*each)
     return QueueItem.objects.filter(pk__in=[row["pk"] for row in found])
 
 
@@ -133,10 +137,8 @@ def _expire(item: QueueItem, *, actor: Actor, now: datetime) -> bool:
     try:
         with holding_nobody_up():
             moved = move_item("expire", item.pk, now=now, seen=item.version)
-            approval = approvals.live_approval(moved)
-            ran_out = approval is not None and approval.expires_at <= now
-            too_late = moved.relevant_until is not None and moved.relevant_until <= now
-            if not (ran_out or too_late):
+            reason = _why_over(moved, now)
+            if not reason:
                 raise WrongState(f"{item} was decided anew.")
             approvals.void(moved, now=now)
             audit.record(
@@ -145,8 +147,19 @@ def _expire(item: QueueItem, *, actor: Actor, now: datetime) -> bool:
                 subject=moved.subject,
                 actor=actor,
                 now=now,
-                data={"reason": "too_late" if too_late else "approval_expired"},
+                data={"reason": reason},
             )
     except (WrongState, Busy):  # decided anew, or somebody holds it: the next sweep asks again
         return False
     return True
+
+
+def _why_over(item: QueueItem, now: datetime) -> str:
+    """Why it cannot be published any more; blank where it can."""
+    if target_is_gone(item):
+        return "target_gone"
+    if item.relevant_until is not None and item.relevant_until <= now:
+        return "too_late"
+    approval = approvals.live_approval(item)
+    ran_out = approval is not None and approval.expires_at <= now
+    return "approval_expired" if ran_out else ""

@@ -143,6 +143,15 @@ def test_what_a_cycle_has_no_time_for_goes_on_at_once(monkeypatch):
     assert queued() == []
 
 
+def test_feeds_that_a_turn_has_no_time_for_stay_due(monkeypatch):
+    """They have waited longest then, and are the first of the next one."""
+    monkeypatch.setattr(services, "READING_SECONDS", 0)
+    XAccountFactory(access="", refresh="")
+    cycle()
+    assert Feed.objects.get().last_read_at is None
+    assert Feed.objects.due(timezone.now()).exists()
+
+
 def queued():
     return [task.func() for task in OrmQ.objects.all()]
 

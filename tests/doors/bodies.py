@@ -52,6 +52,8 @@ def everything(world: Field) -> dict[str, Any]:
         "approved_by": world.people["owner"].pk,
         "workspace": str(world.cafe.pk),
         "name": "a name",
+        "query": "coffee",
+        "on": "yes",
         "scopes": list(ApiKey.Scope),
         "username": "somebody",
         "password1": "a-long-pass-phrase-1",

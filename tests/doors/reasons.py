@@ -17,6 +17,7 @@ LEADS = "leads to another address"
 KEEPS = "keeps the connection alive; what waits for a token asks for one by itself"
 DEMO = "refuses a database that is not the demo's; tests/control/test_demo.py runs it on its own"
 TOOLS = "shows what the task engine does, and changes nothing"
+FEEDS = "says what is read; what is found waits for a proposal and a person's yes"
 AWAY = "becomes another process, which has no database"
 
 # The pages that the admin gives to every model. A new model has to be entered here by hand.
@@ -29,6 +30,7 @@ _READ_ONLY = (
     "workspaces/auditevent",
     "workspaces/counter",
     "x_integration/xaccount",
+    "x_integration/feed",
     "x_integration/sourcepost",
     "x_integration/spend",
     "publishing/queueitem",
@@ -66,8 +68,8 @@ _LABELS = (
     ),
     *("workspaces.Alarm", "workspaces.ApiKey", "workspaces.AuditEvent", "workspaces.Counter"),
     *("workspaces.SystemHold", "workspaces.SystemSwitch", "workspaces.User"),
-    *("workspaces.Workspace", "x_integration.SourcePost", "x_integration.XAccount"),
-    "x_integration.Spend",
+    *("workspaces.Workspace", "x_integration.Feed", "x_integration.SourcePost"),
+    *("x_integration.Spend", "x_integration.XAccount"),
 )
 REASONS: dict[str, str] = {
     **dict(_pages()),
@@ -81,6 +83,10 @@ REASONS: dict[str, str] = {
     "url admin/workspaces/user/<id>/password/": PEOPLE,
     "url admin/workspaces/workspace/<uuid:workspace_id>/pause/": ENDS,
     "url admin/workspaces/systemswitch/on/": ENDS,
+    "url admin/x_integration/feed/add/": FEEDS,
+    "url admin/x_integration/feed/<int:feed_id>/query/": FEEDS,
+    "url admin/x_integration/feed/<int:feed_id>/switch/": FEEDS,
+    "url admin/x_integration/feed/<int:feed_id>/remove/": ENDS,
     "url admin/x_integration/xaccount/<int:account_id>/disconnect/": ENDS,
     "url ": LEADS,
     "url admin": LEADS,
@@ -123,6 +129,7 @@ REASONS: dict[str, str] = {
     "command x_simulator": AWAY,
     "task control.tasks.beat": "writes a sign of life",
     "task control.tasks.purge": ENDS,
+    "task publishing.tasks.look_again": "asks X for posts by their ids",
     "task revfirst.tasks.task": "wraps a function, and calls none",
     "task x_integration.tasks.renew_due": KEEPS,
 }

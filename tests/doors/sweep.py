@@ -76,7 +76,7 @@ class Sweep:
                 "id": self.world.people["member"].pk,
             }
             first = item.pk if item else _first_row(route)
-            values |= dict.fromkeys(("object_id", "account_id", "hold_id"), first)
+            values |= dict.fromkeys(("object_id", "account_id", "feed_id", "hold_id"), first)
             yield {name: quote(str(value)) for name, value in values.items()}, item
 
     def _bodies(self, route: routes.Route, item: QueueItem | None) -> list[Body]:

@@ -9,7 +9,19 @@ from x_integration.services.connect import (
     complete_authorization,
     forget_old_states,
 )
-from x_integration.services.ingest import ingest_feed, ingest_mentions, mentions_feed
+from x_integration.services.feeds import (
+    add_search,
+    change_search,
+    remove_search,
+    switch_feed,
+)
+from x_integration.services.gone import look_again, mark_refused, note_what_is_gone
+from x_integration.services.ingest import (
+    READING_SECONDS,
+    ingest_feed,
+    ingest_mentions,
+    mentions_feed,
+)
 from x_integration.services.keys import rotate_keys
 from x_integration.services.own_posts import own_posts_since
 from x_integration.services.rates import is_window_end, remember_rates
@@ -32,8 +44,11 @@ from x_integration.services.tokens import (
 
 __all__ = [
     "DEFAULT_SCOPE",
+    "READING_SECONDS",
     "Authorization",
+    "add_search",
     "begin_authorization",
+    "change_search",
     "complete_authorization",
     "due_for_renewal",
     "find_target",
@@ -46,20 +61,25 @@ __all__ = [
     "ingest_mentions",
     "is_window_end",
     "lift_account_hold",
+    "look_again",
     "many_of",
+    "mark_refused",
     "may_be_spent",
     "mentions_feed",
     "note_unauthorized",
+    "note_what_is_gone",
     "own_posts_since",
     "record_spend",
     "refresh_workspace_x_tokens",
     "remember_rates",
+    "remove_search",
     "renew_at",
     "renew_batch",
     "renew_by_hand",
     "require_workspace_x_access_token",
     "revoke_workspace_x_tokens",
     "rotate_keys",
+    "switch_feed",
     "token_after_unauthorized",
     "with_access_token",
 ]

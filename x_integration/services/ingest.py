@@ -16,6 +16,7 @@ from workspaces.services import place_hold
 from x_integration.client import LARGEST_PAGE, Window
 from x_integration.models import Feed, RateWindow, XAccount
 from x_integration.prices import POST_READ, price, utc_day
+from x_integration.services.gone import note_what_is_gone
 from x_integration.services.rates import is_window_end
 from x_integration.services.spending import record_post_reads
 from x_integration.services.storing import store_posts
@@ -72,21 +73,26 @@ def ingest_feed(
     actor: Actor,
     now: datetime,
     usd: Decimal | None = None,
+    patience: Patience | None = None,
 ) -> int:
-    """Store what is new of a feed, page by page; returns how many posts. 0 while somebody else reads it.
+    """Store what is new of a feed, page by page; returns how many posts. 0 while somebody else reads it,
+    and for one that is switched off.
 
     Each run reads the last quarter of an hour before the mark again, and every few hours one reads the
     day's mentions again. A run that breaks off leaves the mark where it was, and where it stopped: the
-    next one goes on there. With `usd`, X charges no more than that.
+    next one goes on there. With `usd`, X charges no more than that; several feeds may share one `patience`.
 
     Raises NoAccessToken, XUnauthorized, XReadFailed or OutOfTime; what was read until then is stored.
     """
     lease = now + LEASE
     free = Q(leased_until=None) | Q(leased_until__lte=now)
-    if not Feed.objects.filter(free, pk=feed.pk).update(leased_until=lease):
+    if not Feed.objects.filter(free, pk=feed.pk, is_on=True).update(leased_until=lease):
         return 0
-    feed.refresh_from_db()
-    run = _Run(feed, account, now=now, usd=usd)
+    row = Feed.objects.filter(pk=feed.pk, leased_until=lease)
+    leased = row.select_related("workspace").first()
+    if leased is None:  # changed or removed in this moment
+        return 0
+    run = _Run(leased, account, now=now, usd=usd, patience=patience)
     error = ""
     try:
         run.read(x, actor=actor)
@@ -97,9 +103,10 @@ def ingest_feed(
     except BaseException as failed:
         error = type(failed).__name__
         raise
-    finally:
-        row = Feed.objects.filter(pk=feed.pk, leased_until=lease)
-        row.update(leased_until=None, last_error=error[:60], **run.left_behind())
+    finally:  # what was changed meanwhile is no longer leased to this run: it leaves nothing there
+        row.filter(query=leased.query).update(
+            leased_until=None, last_error=error[:60], **run.left_behind()
+        )
     return run.new
 
 
@@ -112,9 +119,16 @@ class _Run:
     """One run over a feed: how far it came, and what it has stored."""
 
     def __init__(
-        self, feed: Feed, account: XAccount, *, now: datetime, usd: Decimal | None
+        self,
+        feed: Feed,
+        account: XAccount,
+        *,
+        now: datetime,
+        usd: Decimal | None,
+        patience: Patience | None,
     ) -> None:
         self._feed, self._account, self._now, self._usd = feed, account, now, usd
+        self._patience = patience or Patience(READING_SECONDS)
         self._kind = Feed.Kind(feed.kind)
         self._endpoint = _ENDPOINT[self._kind]
         self._newest, self._oldest = int(feed.reading_from or 0), int(feed.read_down_to or 0)
@@ -127,11 +141,11 @@ class _Run:
 
     def read(self, x: XClient, *, actor: Actor) -> None:
         """Read and store to the last page, or to where rate limit or budget end it."""
-        patience = Patience(READING_SECONDS)
 
         def pages(token: str) -> None:
-            for page in patience.each(self._pages(x, token)):
+            for page in self._patience.each(self._pages(x, token)):
                 self._store(page, actor=actor)
+                note_what_is_gone([page], now=self._now)
                 if page.next_token and self._must_stop(x):
                     return
             self._is_whole = True
@@ -144,7 +158,7 @@ class _Run:
             x=x,
             actor=actor,
             clock=ticking(self._now),
-            patience=patience,
+            patience=self._patience,
         )
 
     def left_behind(self) -> dict[str, Any]:
@@ -202,7 +216,7 @@ class _Run:
             return
         workspace = self._feed.workspace
         with transaction.atomic(durable=True):
-            new = store_posts(self._account, page.posts, now=self._now)
+            new = store_posts(self._account, page.public_posts, now=self._now)
             ids = [post.id for post in page.posts]
             subject = f"feed:{self._feed.pk}"
             charge = record_post_reads(workspace, ids, subject=subject, now=self._now)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from x_integration.payloads import Post
+from x_integration.payloads import Page
+from x_integration.services.gone import note_what_is_gone
 from x_integration.services.spending import charge_look
 from x_integration.services.tokens import with_access_token
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from workspaces.actors import Actor
     from x_integration.client import XClient
     from x_integration.models import XAccount
+    from x_integration.payloads import Post
 
 
 def own_posts_since(
@@ -32,14 +34,15 @@ def own_posts_since(
 
     `subject` is what the look is for. Raises XReadFailed, XUnauthorized, NoAccessToken, OutOfTime or Busy.
     """
-    workspace, found = account.workspace, dict[str, Post]()
+    workspace, read = account.workspace, list[Page]()
 
     def look(token: str) -> None:
         pages = x.timeline(account.x_user_id, access_token=token, start_time=since)
         for page in patience.each(pages) if patience else pages:
             ids = [post.id for post in page.posts]
             charge_look(workspace, ids, subject=subject, actor=actor, now=clock())
-            found.update({post.id: post for post in page.posts})
+            read.append(page)
 
     with_access_token(workspace, look, x=x, actor=actor, clock=clock, patience=patience)
-    return list(found.values())
+    note_what_is_gone(read, now=clock())
+    return list({post.id: post for page in read for post in page.posts}.values())

@@ -24,7 +24,8 @@ _COLUMNS = {
 }
 _NAMES = ", ".join(_COLUMNS)
 # A post that is known keeps its words: X gives an edited one another id. What is counted of it, and
-# what X lets us do with it, may be news; that it summoned us once stays true. The order keeps two
+# what X lets us do with it, may be news; that it summoned us once stays true. What was gone once does
+# not come back (docs/adr/0017-what-x-shows-no-longer-is-forgotten.md). The order keeps two
 # writers of the same posts from waiting for each other; `xmax` is 0 on a row that is new.
 _STORE = f"""INSERT INTO x_integration_sourcepost AS stored (workspace_id, ingested_at, {_NAMES})
     SELECT %s, %s, {_NAMES} FROM jsonb_to_recordset(%s::jsonb)
@@ -36,7 +37,7 @@ _STORE = f"""INSERT INTO x_integration_sourcepost AS stored (workspace_id, inges
             THEN stored.eligibility ELSE EXCLUDED.eligibility END,
         eligibility_reason = CASE WHEN EXCLUDED.eligibility = '{SourcePost.Eligibility.NOT_SUMMONED}'
             THEN stored.eligibility_reason ELSE EXCLUDED.eligibility_reason END
-    WHERE stored.payload IS DISTINCT FROM EXCLUDED.payload
+    WHERE stored.gone_at IS NULL AND stored.payload IS DISTINCT FROM EXCLUDED.payload
     RETURNING xmax = 0"""  # noqa: S608 - names of ours only
 
 
