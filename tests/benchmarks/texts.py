@@ -1,10 +1,12 @@
 """python -m tests.benchmarks.texts: what the worst texts cost before they are refused, each beside its bound.
 
-Asked as a proposal is: every guard, the shipped brand voice, fifty latest texts to compare with.
+The guards are asked as for a proposal: every one, the shipped brand voice, fifty latest texts to compare with.
 """
 
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 import django
@@ -33,6 +35,12 @@ HOSTILE = {
     "500 joined emoji": "\U0001f468\u200d" * 500,
     "280 letters like fifty others": "Good morning, and see you at nine. " * 8,
 }
+PLEADING = {
+    "100,000 pleas": "stop replying " * 100_000,
+    "100,000 pleas without blanks": "返信しないで" * 100_000,
+    "10,000 pleas that are none": "please, I cant stop replying " * 10_000,
+    "100,000 ligatures": "\ufdfa" * 100_000,
+}
 
 
 def main() -> int:
@@ -41,19 +49,33 @@ def main() -> int:
     django.setup()
     from publishing import voice
     from publishing.guards import Case, objections
+    from publishing.pleas import asks_to_be_left_alone
+
+    def every_objection(case: Case) -> int:
+        return len(list(objections(case)))
 
     figures, now = Figures(), voice.current()
     latest = ["Good morning, and see you at ten! " * 8] * 50
     figures.title("The guards: one text, the middle of five")
     for name, text in HOSTILE.items():
         case = Case(text, now.rules("en"), similarity=now.similarity, latest=latest)
-        took = []
-        for _ in range(_ROUNDS):
-            begun = perf_counter()
-            list(objections(case))
-            took.append((perf_counter() - begun) * 1000)
-        figures.hold(name, sorted(took)[_ROUNDS // 2], at_most=MOST_MS, unit="ms")
+        took = _middle_of(partial(every_objection, case))
+        figures.hold(name, took, at_most=MOST_MS, unit="ms")
+    figures.title("Pleas to be left alone: one text, the middle of five")
+    for name, text in {**HOSTILE, **PLEADING}.items():
+        took = _middle_of(partial(asks_to_be_left_alone, text))
+        figures.hold(name, took, at_most=MOST_MS, unit="ms")
     return figures.exit_status()
+
+
+def _middle_of(ask: Callable[[], object]) -> float:
+    """How long it takes, in milliseconds."""
+    took = []
+    for _ in range(_ROUNDS):
+        begun = perf_counter()
+        ask()
+        took.append((perf_counter() - begun) * 1000)
+    return sorted(took)[_ROUNDS // 2]
 
 
 if __name__ == "__main__":
