@@ -10,15 +10,19 @@ from publishing.services.doubts import confirm_found_item, give_up_item, resend_
 from publishing.services.gates import opens_by_itself
 from publishing.services.hand_off import hand_off_item, take_back_item, web_intent
 from publishing.services.opt_outs import is_left_alone, opt_in_author, opt_out_author
+from publishing.services.own_posts import plan_post
+from publishing.services.plans import change_plan, plan_of
 from publishing.services.propose import propose_item, propose_replies
 from publishing.services.publish import publish_batch, publish_item
 from publishing.services.reconcile import look_for_attempt
 from publishing.services.settle import record_replies_published, settle_attempt
 from publishing.services.sweeping import sweep
+from publishing.services.times import next_slot
 
 __all__ = [
     "Legs",
     "approve_item",
+    "change_plan",
     "claim_item",
     "compare_counters",
     "compare_workspace",
@@ -28,9 +32,12 @@ __all__ = [
     "hand_off_item",
     "is_left_alone",
     "look_for_attempt",
+    "next_slot",
     "opens_by_itself",
     "opt_in_author",
     "opt_out_author",
+    "plan_of",
+    "plan_post",
     "price_of_item",
     "propose_item",
     "propose_replies",

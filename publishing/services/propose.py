@@ -10,6 +10,7 @@ from publishing.errors import AlreadyProposed, BadContent, ItemNotFound
 from publishing.models import Kind, QueueItem
 from publishing.proposers import Proposal, propose_from_template
 from publishing.services.content import RECENT_TEXTS, check_content
+from publishing.services.times import check_time
 from revfirst.db import wait_for_locks_at_most
 from workspaces import audit
 from workspaces.actors import Actor
@@ -39,10 +40,11 @@ def propose_item(
 ) -> QueueItem:
     """Put a reply (with `source_post`) or a post into the queue, pending.
 
-    A reply is relevant for a week after the post that it answers, unless `relevant_until` says otherwise.
+    A reply is relevant for a week after the post that it answers, and a planned post until its window closes
+    or it is late, unless `relevant_until` says otherwise.
 
-    Raises BadContent, NoBrandVoice, AlreadyProposed, ItemNotFound for another workspace's post, or
-    WorkspaceNotFound for a stranger.
+    Raises BadContent, NoBrandVoice, AlreadyProposed, ItemNotFound for another workspace's post,
+    WorkspaceNotFound for a stranger, and NotATime or SlotTaken for a post at such a time.
     """
     if actor.user:
         check_member(actor.user, workspace)
@@ -51,14 +53,18 @@ def propose_item(
     check_content(text, workspace=workspace, source_post=source_post)
     try:
         with transaction.atomic(durable=True):
+            number = next_number(workspace)
+            until = _relevance(source_post)
+            if scheduled_for and source_post is None:
+                until = check_time(workspace, scheduled_for, now=now)["relevant_until"]
             item = QueueItem.objects.create(
                 workspace=workspace,
-                number=next_number(workspace),
+                number=number,
                 kind=Kind.REPLY if source_post else Kind.POST,
                 text=text,
                 source_post=source_post,
                 scheduled_for=scheduled_for,
-                relevant_until=relevant_until or _relevance(source_post),
+                relevant_until=relevant_until or until,
                 origin="person" if actor.user else "template",
                 template=template,
                 written_by=actor.user,
