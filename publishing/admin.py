@@ -15,7 +15,8 @@ from django.utils.safestring import mark_safe
 from django.utils.timesince import timesince
 
 from publishing import services
-from publishing.item_page import decide, offered, typed_text, version_seen
+from publishing.calendar_admin import OwnPostAdmin
+from publishing.item_page import decide, offered, typed_text, version_seen, when_shown
 from publishing.models import Approval, OptOut, PublishAttempt, QueueItem
 from publishing.states import Outcome, State
 from publishing.text import LIMIT, weighted_length
@@ -23,6 +24,8 @@ from revfirst.admin import ReasonForm, act_on_each
 from revfirst.errors import RevFirstError
 from workspaces.members_admin import MembersAdmin, actor_of
 from workspaces.models import AuditEvent, Workspace
+
+__all__ = ["OwnPostAdmin"]  # the admin finds it here; its pages stand in a module of their own
 
 
 def _utc(instant: datetime) -> str:
@@ -87,6 +90,7 @@ class QueueItemAdmin(MembersAdmin):
         "eligibility",
         "provenance",
         "price",
+        "goes_out",
         "waiting",
         "approval",
         "on_x",
@@ -176,6 +180,16 @@ class QueueItemAdmin(MembersAdmin):
         ends = not item.blocked_reason or services.opens_by_itself(item.blocked_reason)
         when = "until" if ends else "asked again at"
         return f"{age} · {why}, {when} {_utc(item.not_before)}"
+
+    @admin.display(description="goes out")
+    def goes_out(self, item: QueueItem) -> str:
+        """For when it is planned, by the workspace's clocks and in UTC, and when it would be too late."""
+        plan, told = services.plan_of(item.workspace), ["once it is approved"]
+        if item.scheduled_for:
+            told = [plan.in_words(item.scheduled_for)]
+        if item.relevant_until:
+            told.append(f"not after {plan.in_words(item.relevant_until)}")
+        return ", ".join(told)
 
     @admin.display(description="X charges")
     def price(self, item: QueueItem) -> str:
@@ -267,6 +281,7 @@ class QueueItemAdmin(MembersAdmin):
         return {
             "may_decide": item.state in (State.PENDING, State.APPROVED),
             "decisions": offered(item),
+            "when": when_shown(item),
             "web_intent": services.web_intent(item) if handed_off else "",
         }
 
@@ -288,6 +303,7 @@ class QueueItemAdmin(MembersAdmin):
             "typed_text": typed_text(request),
             "typed_reason": request.POST.get("reason", ""),
             "typed_for": request.POST.get("decision", ""),
+            "when": when_shown(item, request.POST.get("day"), request.POST.get("time")),
         }
         return self.changeform_view(again, str(item.pk), extra_context=typed)
 

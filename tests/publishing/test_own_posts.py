@@ -20,6 +20,7 @@ from publishing.services import (
     retry_item,
 )
 from publishing.states import State
+from tests.api import queue_path, send
 from tests.concurrency import run_together
 from tests.factories import (
     MembershipFactory,
@@ -146,6 +147,39 @@ def test_every_door_has_the_same_rules(cafe):
     assert item.relevant_until == NINE + timedelta(hours=1)
     with pytest.raises(NotATime):
         propose_item(cafe, text="No!", scheduled_for=NOW, actor=WORKER, now=NOW)
+
+
+def test_the_api_has_them_too(cafe, owner):
+    monday = datetime(2031, 1, 6, 9, 30, tzinfo=UTC)
+    status, code, told = send(
+        owner, "post", queue_path(cafe), text="Open!", scheduled_for=monday + timedelta(hours=4)
+    )
+    assert (status, code) == (422, "not_a_time")
+    assert "The next ones: Mon 06 Jan 17:00–20:00" in told["detail"]
+    at = monday.isoformat()
+    status, _, told = send(owner, "post", queue_path(cafe), text="Open!", scheduled_for=at)
+    assert (status, told["scheduled_for"]) == (201, "2031-01-06T09:30:00Z")
+    again = send(
+        owner, "post", queue_path(cafe), text="Come in, the door is open.", scheduled_for=at
+    )
+    assert again[:2] == (409, "slot_taken")
+
+
+def test_the_api_moves_a_post_and_no_reply(cafe, owner):
+    item, reply = plan(cafe), QueueItemFactory(workspace=cafe, number=77)
+    later = {"version": 1, "text": "Open!", "scheduled_for": "2031-01-06T09:30:00Z"}
+    status, _, told = send(owner, "patch", queue_path(cafe, item.number), **later)
+    assert (status, told["version"]) == (200, 2)
+    assert told["scheduled_for"] == later["scheduled_for"]
+    assert send(owner, "patch", queue_path(cafe, reply.number), **later)[:2] == (422, "not_a_time")
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "now"])
+def test_a_time_beyond_all_calendars_is_refused(cafe, owner, at):
+    item = plan(cafe)
+    moved = {"version": 1, "text": "Open!", "scheduled_for": at}
+    assert send(owner, "patch", queue_path(cafe, item.number), **moved)[0] in (400, 422)
+    assert send(owner, "post", queue_path(cafe), text="Hi", scheduled_for=at)[0] in (400, 422)
 
 
 @pytest.mark.parametrize(
