@@ -12,7 +12,13 @@ from publishing import calendar_page
 from publishing.models import QueueItem
 from publishing.services import change_plan, plan_of, plan_post
 from publishing.states import State
-from tests.factories import MembershipFactory, UserFactory, WorkspaceFactory, XAccountFactory
+from tests.factories import (
+    MembershipFactory,
+    QueueItemFactory,
+    UserFactory,
+    WorkspaceFactory,
+    XAccountFactory,
+)
 from tests.worlds import operator
 from workspaces.actors import Actor
 from workspaces.models import AuditEvent, User
@@ -125,6 +131,12 @@ def test_a_post_leads_to_its_page_in_the_queue(cafe, mia):
     item = planned(cafe)
     answer = mia.get(reverse("admin:publishing_ownpost_change", args=[item.pk]))
     assert answer["Location"] == reverse("admin:publishing_queueitem_change", args=[item.pk])
+
+
+def test_a_reply_is_no_post_of_our_own(cafe, mia):
+    reply = QueueItemFactory(workspace=cafe)
+    assert mia.get(reverse("admin:publishing_ownpost_change", args=[reply.pk])).status_code == 404
+    assert reply.text not in shown(mia.get(LIST))
 
 
 @pytest.mark.parametrize("query", ["workspace=%00", "workspace=nobody", "workspace=%ED%A0%80"])
@@ -327,6 +339,14 @@ def test_an_operator_gives_a_post_another_time_on_its_page(cafe, ana, state):
     item.refresh_from_db()
     assert (item.state, item.version) == (State.PENDING, 2)
     assert f"{item.takes_place_at:%Y-%m-%d %H:%M}" == f"{day} 09:30"
+
+
+def test_without_a_day_and_a_time_a_post_moves_to_the_next_slot(cafe, ana):
+    item = planned(cafe)
+    set_plan(cafe, **EVERY_DAY)
+    assert "reschedule is done" in shown(move(ana, item, "", ""))
+    item.refresh_from_db()
+    assert item.takes_place_at < timezone.now() + timedelta(minutes=50)
 
 
 def test_a_time_that_will_not_do_is_refused_and_stays_in_the_fields(cafe, ana):

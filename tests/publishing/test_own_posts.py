@@ -221,6 +221,15 @@ def test_what_was_rejected_leaves_its_slot(cafe):
     assert plan(cafe, text="Better words.").scheduled_for == NINE
 
 
+def test_what_went_out_without_a_time_keeps_the_next_post_at_its_distance(cafe):
+    first = propose_item(cafe, text="Hello!", actor=WORKER, now=NINE + timedelta(minutes=20))
+    second = plan(cafe)  # what waits without a time keeps nobody away
+    QueueItem.objects.filter(pk=second.pk).update(state=State.REJECTED)
+    QueueItem.objects.filter(pk=first.pk).update(state=State.PUBLISHED, x_post_id="1")
+    with pytest.raises(SlotTaken, match=f"{first} has its place"):
+        plan(cafe, text="Fresh bread is out.")
+
+
 def test_two_who_take_one_slot_at_the_same_moment_leave_one_post(cafe):
     both = [partial(plan, cafe, text=text) for text in ("Good morning!", "Fresh bread is out.")]
     assert run_together(*both) == ["SlotTaken", "ok"]
