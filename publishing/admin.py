@@ -15,8 +15,9 @@ from django.utils.safestring import mark_safe
 from django.utils.timesince import timesince
 
 from publishing import services
+from publishing.calendar_admin import OwnPostAdmin
 from publishing.candidate_admin import CandidateAdmin, parts_in_words
-from publishing.item_page import decide, offered, typed_text, version_seen
+from publishing.item_page import decide, offered, typed_text, version_seen, when_shown
 from publishing.models import Approval, Candidate, Edit, OptOut, PublishAttempt, QueueItem
 from publishing.spend_admin import SpendAdmin
 from publishing.states import Outcome, State
@@ -26,7 +27,8 @@ from revfirst.errors import RevFirstError
 from workspaces.members_admin import MembersAdmin, OwnWorkspaces, actor_of
 from workspaces.models import AuditEvent
 
-__all__ = ["CandidateAdmin", "SpendAdmin"]  # the admin finds them here; they have their own modules
+# The admin finds them here; each has a module of its own.
+__all__ = ["CandidateAdmin", "OwnPostAdmin", "SpendAdmin"]
 
 
 def _utc(instant: datetime) -> str:
@@ -90,6 +92,7 @@ class QueueItemAdmin(MembersAdmin):
         "why_this_post",
         "edits",
         "price",
+        "goes_out",
         "waiting",
         "approval",
         "on_x",
@@ -182,6 +185,16 @@ class QueueItemAdmin(MembersAdmin):
         when = "until" if ends else "asked again at"
         told = f"{age} · {why}, {when} {_utc(item.not_before)}"
         return f"{told} · {because}" if (because := services.why_refused(item)) else told
+
+    @admin.display(description="goes out")
+    def goes_out(self, item: QueueItem) -> str:
+        """For when it is planned, by the workspace's clocks and in UTC, and when it would be too late."""
+        plan, told = services.plan_of(item.workspace), ["once it is approved"]
+        if item.scheduled_for:
+            told = [plan.in_words(item.scheduled_for)]
+        if item.relevant_until:
+            told.append(f"not after {plan.in_words(item.relevant_until)}")
+        return ", ".join(told)
 
     @admin.display(description="X charges")
     def price(self, item: QueueItem) -> str:
@@ -290,6 +303,7 @@ class QueueItemAdmin(MembersAdmin):
         return {
             "may_decide": item.state in (State.PENDING, State.APPROVED),
             "decisions": offered(item),
+            "when": when_shown(item),
             "web_intent": services.web_intent(item) if handed_off and item.text else "",
         }
 
@@ -311,6 +325,7 @@ class QueueItemAdmin(MembersAdmin):
             "typed_text": typed_text(request),
             "typed_reason": request.POST.get("reason", ""),
             "typed_for": request.POST.get("decision", ""),
+            "when": when_shown(item, request.POST.get("day"), request.POST.get("time")),
         }
         return self.changeform_view(again, str(item.pk), extra_context=typed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from publishing import services
 from publishing.errors import ItemNotFound, SourcePostNotFound
 from publishing.models import Kind, QueueItem
+from publishing.services.times import FURTHEST_AHEAD
 from publishing.shapes import (
     AuditPageShape,
     ItemInFullShape,
@@ -36,7 +37,6 @@ from x_integration.models import SourcePost
 Scope = ApiKey.Scope
 Row = TypeVar("Row", bound=Model)
 LARGEST_PAGE = 100
-FURTHEST_AHEAD = timedelta(days=3653)
 WINDOW = 1000
 """Numbers that one page looks through for a kind, which no index knows."""
 
@@ -97,7 +97,11 @@ class Queue(ApiView):
             allow_null=True,
             help_text="X's id of a stored post that somebody said to this workspace.",
         )
-        scheduled_for = serializers.DateTimeField(required=False, allow_null=True)
+        scheduled_for = serializers.DateTimeField(
+            required=False,
+            allow_null=True,
+            help_text="Of a post: in the future, within a publish window, half an hour from other posts.",
+        )
 
         def validate_scheduled_for(self, instant: datetime | None) -> datetime | None:
             """The instant; an approval must be able to outlive it. Raises ValidationError."""
@@ -142,10 +146,13 @@ class Item(ApiView):
     scope = {"GET": Scope.QUEUE_READ, "PATCH": Scope.QUEUE_EDIT}
 
     class Edit(Input):
-        """The new text, and the version of the item that was seen."""
+        """The new text, the version of the item that was seen, and for a post of our own another time."""
 
         version = VersionField()
         text = TextField()
+        scheduled_for = serializers.DateTimeField(
+            required=False, help_text="As for a proposal; left out, the time stays as it is."
+        )
 
     @extend_schema(responses=ItemInFullShape)
     def get(self, request: Request, workspace_id: UUID, number: int) -> Response:
@@ -155,7 +162,7 @@ class Item(ApiView):
 
     @extend_schema(request=Edit, responses=ItemInFullShape)
     def patch(self, request: Request, workspace_id: UUID, number: int) -> Response:
-        """Change the text: an approval becomes void, and the item waits for a person again."""
+        """Change text or time: an approval becomes void, and the item waits for a person again."""
         given = read(self.Edit, request.data)
         item = _item(workspace_of(request, workspace_id), number)
         now = timezone.now()

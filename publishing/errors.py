@@ -122,6 +122,36 @@ class NotOnThePage(Conflict):
     code = "not_on_the_page"
 
 
+class NotATime(Invalid):
+    """A post of our own cannot be planned for then: choose another time."""
+
+    code = "not_a_time"
+
+
+class SlotTaken(Conflict):
+    """Another post of our own is planned too close to that: choose another time."""
+
+    code = "slot_taken"
+
+
+class NoSlot(Conflict):
+    """There is no free slot: choose a day and a time."""
+
+    code = "no_slot"
+
+
+class NoTimeZone(Unavailable):
+    """This host does not know the workspace's time zone."""
+
+    code = "no_time_zone"
+
+
+class NotAPlan(Invalid):
+    """The workspace cannot plan its own posts like that."""
+
+    code = "not_a_plan"
+
+
 class SourcePostNotFound(Missing):
     """There is no such post in this workspace."""
 

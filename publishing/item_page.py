@@ -10,13 +10,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
 
 from publishing import services
-from publishing.errors import NotADecision, NotOnThePage, TextNotSaved
-from publishing.models import QueueItem
+from publishing.errors import NotADecision, NotATime, NotOnThePage, TextNotSaved
+from publishing.models import Kind, QueueItem
+from publishing.own_post_forms import WhenForm
 from publishing.services.looks import NOT_SEEN_AFTER, last_look_was
 from publishing.states import Outcome, State
 from workspaces.actors import Actor
@@ -37,6 +39,8 @@ class Decided:
     text: str | None
     reason: str
     post_id: str
+    day: str
+    time: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Decision:
     title: str
     states: frozenset[State]
     run: Callable[[Decided], object]
-    asks: str = ""  # "text", "reason", "post_id" or nothing
+    asks: str = ""  # "text", "reason", "post_id", "time" or nothing
     hint: str = ""
     when: Callable[[QueueItem], bool] = lambda item: True
 
@@ -76,6 +80,25 @@ def _may_be_left_alone(item: QueueItem) -> bool:
     return post is not None and not services.is_left_alone(post)
 
 
+def _may_be_retried(item: QueueItem) -> bool:
+    """A planned post that was missed needs another time."""
+    is_missed = item.relevant_until is not None and item.relevant_until <= timezone.now()
+    return item.kind != Kind.POST or not is_missed
+
+
+def when_shown(item: QueueItem, day: str | None = None, time: str | None = None) -> dict[str, str]:
+    """What a post's fields of day and time hold: what was typed, or for when it is planned."""
+    if item.kind != Kind.POST:
+        return {}
+    plan = services.plan_of(item.workspace)
+    local = plan.local(item.scheduled_for) if item.scheduled_for else None
+    return {
+        "zone": plan.zone_name,
+        "day": (f"{local:%Y-%m-%d}" if local else "") if day is None else day,
+        "time": (f"{local:%H:%M}" if local else "") if time is None else time,
+    }
+
+
 def decide(item: QueueItem, name: str, request: HttpRequest) -> None:
     """Do what the item's page asked for. Raises what the services raise, NotADecision or TextNotSaved."""
     decision = next((each for each in DECISIONS if each.name == name), None)
@@ -90,6 +113,8 @@ def decide(item: QueueItem, name: str, request: HttpRequest) -> None:
             text=typed_text(request),
             reason=request.POST.get("reason", ""),
             post_id=request.POST.get("post_id", ""),
+            day=request.POST.get("day", ""),
+            time=request.POST.get("time", ""),
         )
     )
 
@@ -136,6 +161,26 @@ def _plainly(service: Callable[..., object]) -> Callable[[Decided], None]:
         service(by.item.pk, version=by.version, actor=by.actor, now=by.now)
 
     return run
+
+
+def _reschedule(by: Decided) -> None:
+    """Another time: an edit of what waits or is approved, and with it a retry of what failed or expired."""
+    form = WhenForm({"day": by.day, "time": by.time})
+    if not form.is_valid():
+        raise NotATime(" ".join(str(error) for each in form.errors.values() for error in each))
+    workspace = by.item.workspace
+    at = form.instant(services.plan_of(workspace))
+    at = at or services.next_slot(workspace, now=by.now, besides=by.item.pk)
+    said: dict[str, Any] = {
+        "version": by.version,
+        "actor": by.actor,
+        "now": by.now,
+        "scheduled_for": at,
+    }
+    if by.item.state in (S.PENDING, S.APPROVED):
+        services.edit_item(by.item.pk, text=by.item.text, **said)
+    else:
+        services.retry_item(by.item.pk, **said)
 
 
 def _confirm_found(by: Decided) -> None:
@@ -221,6 +266,17 @@ DECISIONS = (
         frozenset({S.FAILED, S.EXPIRED}),
         _plainly(services.retry_item),
         hint="It waits for a new approval.",
+        when=_may_be_retried,
+    ),
+    Decision(
+        "reschedule",
+        "Give it this time",
+        "Another time",
+        frozenset({S.PENDING, S.APPROVED, S.FAILED, S.EXPIRED}),
+        _reschedule,
+        asks="time",
+        hint="It waits for a new approval. Without a day and a time it takes the next free slot.",
+        when=lambda item: item.kind == Kind.POST,
     ),
     Decision(
         "hand_off",

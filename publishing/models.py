@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 
 from publishing.states import LIVE, OPEN_OUTCOMES, WATCHED_OUTCOMES, Outcome, State
 from workspaces.models import User, Workspace
@@ -48,6 +49,19 @@ class QueueItemQuerySet(models.QuerySet["QueueItem"]):
             .filter(Q(scheduled_for=None) | Q(scheduled_for__lte=now))
             .order_by("moved_at")
         )
+
+    def on_the_calendar(
+        self, workspace: Workspace, start: datetime, end: datetime
+    ) -> QueueItemQuerySet:
+        """Posts of our own from `start` to before `end`; without a time, where they last moved."""
+        posts = self.filter(workspace=workspace, kind=Kind.POST)
+        timed = posts.alias(at=Coalesce("scheduled_for", "moved_at"))
+        return timed.filter(at__gte=start, at__lt=end).order_by("at", "number")
+
+    def that_take_a_slot(self) -> QueueItemQuerySet:
+        """What keeps its place among posts of our own: planned ones that may yet go out, and published ones."""
+        planned = Q(state__in=sorted(LIVE), scheduled_for__isnull=False)
+        return self.filter(planned | Q(state=State.PUBLISHED))
 
     def of_share(self, share: int, shares: int) -> QueueItemQuerySet:
         """Items whose workspace falls to the share, of several at most 256 that divide the workspaces."""
@@ -141,6 +155,12 @@ class QueueItem(models.Model):
                 condition=Q(state__in=[State.APPROVED, State.PENDING]),
                 name="item_relevance",
             ),
+            models.Index(
+                "workspace",
+                Coalesce("scheduled_for", "moved_at"),
+                condition=Q(kind=Kind.POST),
+                name="item_calendar",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -150,6 +170,67 @@ class QueueItem(models.Model):
     def subject(self) -> str:
         """How audit rows name this item."""
         return f"item:{self.number}"
+
+    @property
+    def takes_place_at(self) -> datetime:
+        """Where the calendar shows it."""
+        return self.scheduled_for or self.moved_at
+
+
+class OwnPost(QueueItem):
+    """A post of our own: the items that the calendar shows."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "post of our own"
+        verbose_name_plural = "calendar"
+
+
+class PostingPlan(models.Model):
+    """When a workspace says something of its own, beside its windows: one row, made on demand."""
+
+    workspace = models.OneToOneField(
+        Workspace, models.CASCADE, primary_key=True, related_name="posting_plan"
+    )
+    time_zone = models.CharField(max_length=60, default="UTC")
+    posts_per_day = models.PositiveSmallIntegerField(default=0, help_text="The target; 0 is none.")
+    late_minutes = models.PositiveSmallIntegerField(
+        default=60, help_text="What is later than so many minutes is not said any more."
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(posts_per_day__lte=48, late_minutes__gte=5, late_minutes__lte=1440),
+                name="posting_plan_within_limits",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workspace}: {self.posts_per_day} a day, {self.time_zone}"
+
+
+class PublishWindow(models.Model):
+    """Hours of a weekday in which posts of our own go out, in minutes after local midnight."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="publish_windows")
+    weekday = models.PositiveSmallIntegerField(help_text="0 is Monday.")
+    opens = models.PositiveSmallIntegerField()
+    closes = models.PositiveSmallIntegerField(help_text="1440 is midnight.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "weekday", "opens"], name="publish_window_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(weekday__lte=6, closes__lte=1440, opens__lt=F("closes")),
+                name="publish_window_within_a_day",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workspace}, weekday {self.weekday}: {self.opens} to {self.closes}"
 
 
 class Edit(models.Model):

@@ -34,7 +34,10 @@ _HAPPENED = {
     "workspace.contain": "contained",
     "workspace.lift_containment": "containment lifted",
     "workspace.policy": "policy changed",
+    "workspace.posting_plan": "plan of own posts changed",
 }
+
+_WITH_CHANGES = ("workspace.policy", "workspace.posting_plan")
 
 
 def person(actor: str) -> str:
@@ -178,14 +181,14 @@ def happened(chain: str, which: Q) -> list[dict[str, Any]]:
             "what": _HAPPENED.get(event.type, event.type),
             "by": person(event.actor),
             "door": event.door if event.actor.startswith("user:") else "",
-            "changes": _changes(event.data) if event.type == "workspace.policy" else "",
+            "changes": _changes(event.data) if event.type in _WITH_CHANGES else "",
         }
         for event in events[:10]
     ]
 
 
 def _changes(data: dict[str, Any]) -> str:
-    """Old and new of each number of a policy that changed."""
+    """Old and new of each part of a policy or plan that changed."""
     return "; ".join(
         f"{in_words(name)}: {_number(old)} → {_number(new)}"
         for name, (old, new) in sorted(data.items())

@@ -17,15 +17,19 @@ from publishing.services.opt_outs import (
     opt_in_author,
     opt_out_author,
 )
+from publishing.services.own_posts import plan_post
+from publishing.services.plans import change_plan, plan_of
 from publishing.services.propose import propose_item
 from publishing.services.publish import publish_batch, publish_item
 from publishing.services.reconcile import look_for_attempt
 from publishing.services.settle import record_replies_published, settle_attempt
 from publishing.services.sweeping import sweep
+from publishing.services.times import next_slot
 
 __all__ = [
     "Legs",
     "approve_item",
+    "change_plan",
     "claim_item",
     "compare_counters",
     "compare_workspace",
@@ -38,9 +42,12 @@ __all__ = [
     "is_left_alone",
     "look_for_attempt",
     "look_for_what_is_gone",
+    "next_slot",
     "opens_by_itself",
     "opt_in_author",
     "opt_out_author",
+    "plan_of",
+    "plan_post",
     "price_of_item",
     "propose_anyway",
     "propose_item",

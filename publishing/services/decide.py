@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError
+from django.db.models import F
 from django_q.tasks import async_task
 
 from publishing.errors import AlreadyPosted, AlreadyProposed, WrongState
@@ -18,6 +19,7 @@ from publishing.services.deciders import (
 from publishing.services.edits import note_edit
 from publishing.services.late import stands_on_x
 from publishing.services.moves import move_item
+from publishing.services.times import new_time
 from workspaces import audit, reasons
 from workspaces.actors import Actor
 from workspaces.counters import Count
@@ -94,41 +96,69 @@ def reject_item(
     return item
 
 
-def edit_item(item_id: int, *, version: int, text: str, actor: Actor, now: datetime) -> QueueItem:
-    """Change the text; an approval becomes void, and the item waits for a person again.
+def edit_item(
+    item_id: int,
+    *,
+    version: int,
+    text: str,
+    actor: Actor,
+    now: datetime,
+    scheduled_for: datetime | None = None,
+) -> QueueItem:
+    """Change the text, or for when it is planned; an approval becomes void, and the item waits for a person again.
 
-    Raises ItemNotFound, WrongState, NotAllowed, BadContent or NoBrandVoice.
+    Whoever changes the time alone wrote nothing: the writer stays who it was. Raises ItemNotFound, WrongState,
+    NotAllowed, BadContent, NoBrandVoice, NotATime or SlotTaken.
     """
     user = check_may_decide(item_id, actor)
     seen = QueueItem.objects.select_related("workspace", "source_post").get(pk=item_id)
     check_content(text, workspace=seen.workspace, source_post=seen.source_post, besides=item_id)
     with holding_nobody_up():
-        item = move_item(
-            "edit", item_id, now=now, seen=version, text=text, written_by=user, **AFRESH
-        )
+        changes = new_time(seen, scheduled_for, now=now)
+        if text != seen.text or not changes:
+            changes |= {"text": text, "written_by": user}
+        item = move_item("edit", item_id, now=now, seen=version, **changes, **AFRESH)
         approvals.void(item, now=now)
-        note_edit(item, before=seen.text, by=user, door=actor.door, now=now)
+        if item.text != seen.text:
+            note_edit(item, before=seen.text, by=user, door=actor.door, now=now)
         audit.record(
             "item.edit",
             workspace=item.workspace,
             subject=item.subject,
             actor=actor,
             now=now,
-            data={"version": item.version},
+            data={"version": item.version, **_told(scheduled_for)},
         )
     return item
 
 
-def retry_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> QueueItem:
+def _told(scheduled_for: datetime | None) -> dict[str, str]:
+    """A new time, as an audit row holds it."""
+    return {"scheduled_for": scheduled_for.isoformat()} if scheduled_for else {}
+
+
+def retry_item(
+    item_id: int,
+    *,
+    version: int,
+    actor: Actor,
+    now: datetime,
+    scheduled_for: datetime | None = None,
+) -> QueueItem:
     """Put what failed or expired back before a person: it asks for a new approval.
 
-    Raises ItemNotFound, WrongState (also when it is too late, or its target is gone), NotAllowed, AlreadyPosted when it was
-    found on X after it had been given up, or AlreadyProposed when another item answers the same post.
+    With another time it is another version. Raises ItemNotFound, WrongState (also when it is too late, or its
+    target is gone), NotAllowed, AlreadyPosted when it was found on X after it had been given up,
+    AlreadyProposed when another item answers the same post, NotATime or SlotTaken.
     """
     check_may_decide(item_id, actor)
+    item = QueueItem.objects.select_related("workspace").get(pk=item_id)
     try:
         with holding_nobody_up():
-            item = move_item("retry", item_id, now=now, seen=version, tries=0, **AFRESH)
+            changes = new_time(item, scheduled_for, now=now)
+            if changes:
+                changes["version"] = F("version") + 1
+            item = move_item("retry", item_id, now=now, seen=version, tries=0, **changes, **AFRESH)
             check_target_stands(item)
             check_in_time(item, now=now)
             if stands_on_x(item):
@@ -140,7 +170,7 @@ def retry_item(item_id: int, *, version: int, actor: Actor, now: datetime) -> Qu
                 subject=item.subject,
                 actor=actor,
                 now=now,
-                data={"version": version},
+                data={"version": item.version, **_told(scheduled_for)},
             )
     except IntegrityError:
         raise AlreadyProposed from None

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from publishing.errors import AlreadyProposed, ItemNotFound
 from publishing.models import Candidate, Kind, QueueItem
 from publishing.services.content import check_content
+from publishing.services.times import check_time
 from revfirst.db import wait_for_locks_at_most
 from workspaces import audit
 from workspaces.actors import Actor
@@ -19,7 +20,6 @@ from workspaces.services import (
 )
 from x_integration.models import SourcePost
 
-_AT_ONCE = 100
 RELEVANT_FOR = timedelta(days=7)
 
 
@@ -36,10 +36,11 @@ def propose_item(
 ) -> QueueItem:
     """Put a reply (with `source_post`) or a post into the queue, pending.
 
-    A reply is relevant for a week after the post that it answers, unless `relevant_until` says otherwise.
+    A reply is relevant for a week after the post that it answers, and a planned post until its window closes
+    or it is late, unless `relevant_until` says otherwise.
 
-    Raises BadContent, NoBrandVoice, AlreadyProposed, ItemNotFound for another workspace's post, or
-    WorkspaceNotFound for a stranger.
+    Raises BadContent, NoBrandVoice, AlreadyProposed, ItemNotFound for another workspace's post,
+    WorkspaceNotFound for a stranger, and NotATime or SlotTaken for a post at such a time.
     """
     if actor.user:
         check_member(actor.user, workspace)
@@ -80,14 +81,18 @@ def add_item(
     """
     try:
         with transaction.atomic(durable=True):
+            number = next_number(workspace)
+            until = _relevance(source_post)
+            if scheduled_for and source_post is None:
+                until = check_time(workspace, scheduled_for, now=now)["relevant_until"]
             item = QueueItem.objects.create(
                 workspace=workspace,
-                number=next_number(workspace),
+                number=number,
                 kind=Kind.REPLY if source_post else Kind.POST,
                 text=text,
                 source_post=source_post,
                 scheduled_for=scheduled_for,
-                relevant_until=relevant_until or _relevance(source_post),
+                relevant_until=relevant_until or until,
                 origin=origin[:20],
                 template=template[:60],
                 score=candidate.score if candidate else None,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.apps import apps
+from django.utils import timezone
 
 from publishing.models import QueueItem
 from tests.doors import routes
@@ -63,6 +65,11 @@ def everything(world: Field) -> dict[str, Any]:
         "is_staff": "on",
         "is_superuser": "on",
         "policy-max_replies_per_hour": "5",
+        "day": f"{timezone.now() + timedelta(days=1):%Y-%m-%d}",
+        "time": "09:00",
+        "plan-time_zone": "UTC",
+        "plan-posts_per_day": "2",
+        "plan-late_minutes": "60",
         "func": "publishing.tasks.publish_one",
         "args": str(world.items["approved_void"].pk),
         "schedule_type": "O",

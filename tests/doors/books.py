@@ -19,6 +19,7 @@ _KEPT_IN = "doors"
 TOLD_BY = (
     *("publishing_queueitem", "publishing_approval", "publishing_publishattempt"),
     *("publishing_optout", "publishing_directrequest", "publishing_circuitbreaker"),
+    *("publishing_postingplan", "publishing_publishwindow"),
     *("workspaces_workspace", "workspaces_systemswitch", "workspaces_systemhold"),
     *("workspaces_membership", "workspaces_user", "workspaces_user_groups"),
     *("workspaces_user_user_permissions", "auth_group", "auth_group_permissions"),

@@ -6,7 +6,8 @@ Each control brings everything to where only the door is missing, yields, and us
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -68,6 +69,24 @@ def edit_and_approve(stage: Stage) -> Iterator[None]:
     stage.decide(item, "edit", text="Words that a person has changed.")
     yield
     stage.approve(item, by=stage.owner)
+
+
+@proves("url admin/publishing/ownpost/add/", "decision reschedule")
+def plan_move_and_approve(stage: Stage) -> Iterator[None]:
+    """A post of our own, planned for tomorrow and moved to a minute ago, three minutes ago, with the other's yes."""
+    now = timezone.now()
+    tomorrow, soon = now + timedelta(days=1), now - timedelta(minutes=1)
+    form = {"workspace": str(stage.workspace.pk), "text": "We open at nine.", **_when(tomorrow)}
+    with patch("django.utils.timezone.now", lambda: now - timedelta(minutes=3)):
+        stage.press(page("publishing_ownpost", "add"), form)
+        item = stage.newest()
+        stage.decide(item, "reschedule", **_when(soon))
+    yield
+    stage.approve(item, by=stage.owner)
+
+
+def _when(instant: datetime) -> dict[str, str]:
+    return {"day": f"{instant:%Y-%m-%d}", "time": f"{instant:%H:%M}"}
 
 
 @proves("decision resend")

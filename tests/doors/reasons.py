@@ -37,6 +37,7 @@ _READ_ONLY = (
     "publishing/approval",
     "publishing/optout",
     "publishing/candidate",
+    "publishing/ownpost",
     "django_q/schedule",
     "django_q/success",
     "django_q/failure",
@@ -59,13 +60,8 @@ def _pages() -> Iterator[tuple[str, str]]:
 
 _LABELS = (
     *("auth.Group", "control.Heartbeat", "django_q.Failure", "django_q.Schedule"),
-    *(
-        "django_q.Success",
-        "publishing.Candidate",
-        "publishing.Approval",
-        "publishing.OptOut",
-        "publishing.QueueItem",
-    ),
+    *("django_q.Success", "publishing.Approval", "publishing.Candidate", "publishing.OptOut"),
+    *("publishing.OwnPost", "publishing.QueueItem"),
     *("workspaces.Alarm", "workspaces.ApiKey", "workspaces.AuditEvent", "workspaces.Counter"),
     *("workspaces.SystemHold", "workspaces.SystemSwitch", "workspaces.User"),
     *("workspaces.Workspace", "x_integration.Feed", "x_integration.SourcePost"),
@@ -79,6 +75,8 @@ REASONS: dict[str, str] = {
     "action publishing.QueueItem.reject": ENDS,
     "action workspaces.ApiKey.revoke": ENDS,
     "action workspaces.Workspace.pause": ENDS,
+    "url admin/publishing/ownpost/<uuid:workspace_id>/plan/": "says when posts may be planned; what is planned stays",
+    "url admin/publishing/ownpost/<path:object_id>/change/": LEADS,
     "url admin/workspaces/apikey/add/": "makes a key, which carries no more than its maker's role",
     "url admin/workspaces/user/<id>/password/": PEOPLE,
     "url admin/workspaces/workspace/<uuid:workspace_id>/pause/": ENDS,
