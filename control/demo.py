@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -21,7 +22,14 @@ from django.utils import timezone
 
 from control import services
 from publishing.models import PublishAttempt, QueueItem
-from publishing.services import approve_item, compare_counters, compare_workspace
+from publishing.services import (
+    approve_item,
+    change_plan,
+    compare_counters,
+    compare_workspace,
+    plan_post,
+)
+from publishing.services.plans import WEEKDAYS
 from publishing.states import State
 from revfirst.errors import Conflict, Refused
 from revfirst.wait import wait_until
@@ -37,6 +45,19 @@ OWNER_EMAIL = "demo@revfirst.invalid"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 PUBLISH_SECONDS = 45
 ENOUGH_SAID = 60  # mentions in which every template's variants come up again
+
+_OPEN = ((9 * 60, 12 * 60), (15 * 60, 19 * 60))
+PLAN: dict[str, Any] = {
+    "time_zone": "America/Sao_Paulo",
+    "posts_per_day": 2,
+    **dict.fromkeys(WEEKDAYS[:5], _OPEN),
+    WEEKDAYS[5]: _OPEN[:1],
+}
+OWN_POSTS = (
+    "O lote novo do Caparaó está na prateleira: laranja, mel e um final bem limpo.",
+    "Quarta é dia de torra. Quem passar depois das três leva a casa inteira no casaco.",
+    "Oficina de coador de pano no sábado, oito lugares. Tragam a mãe e a paciência dela.",
+)
 
 
 class NotADemo(Refused):
@@ -144,6 +165,16 @@ def _http() -> requests.Session:
 def fill_queue(workspace: Workspace, *, now: datetime) -> services.Cycle:
     """Read what people said, and propose replies."""
     return services.run_cycle(workspace, x=XClient(), actor=Actor.command(), now=now)
+
+
+def fill_calendar(workspace: Workspace, *, now: datetime) -> None:
+    """Publish windows, and posts of our own that wait for a yes; where there is a plan, nothing."""
+    if workspace.publish_windows.exists():
+        return
+    actor = Actor.operator(User.objects.get(username=OWNER), door="command")
+    change_plan(workspace, changes=PLAN, actor=actor, now=now)
+    for text in OWN_POSTS:
+        plan_post(workspace, text=text, at=None, actor=actor, now=now)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 LOOKS_A_CYCLE = 100
 FOR_THE_OLDEST = LOOKS_A_CYCLE // 4
+HEARD_FOR = timedelta(days=30)
+"""Posts up to this age are taken in: a plea counts also where its post is too old to be answered."""
 _TAKEN_IN_AT_ONCE = 500
 _VARIANTS = 50
 _NEW, _QUEUED = Candidate.State.NEW, Candidate.State.QUEUED
@@ -143,9 +145,9 @@ def _reopen(mind: _Mind) -> None:
 
 
 def _take_in(mind: _Mind, *, actor: Actor) -> None:
-    """Make a candidate of each recent post; pleas are honoured before anything is proposed."""
+    """Make a candidate of each post; pleas are honoured before anything is proposed."""
     posts = SourcePost.objects.filter(
-        workspace=mind.workspace, candidate=None, posted_at__gte=mind.now - RELEVANT_FOR
+        workspace=mind.workspace, candidate=None, posted_at__gte=mind.now - HEARD_FOR
     )
     answered = QueueItem.objects.filter(source_post=models.OuterRef("pk"))
     unseen = posts.annotate(answered=models.Exists(answered)).order_by("posted_at", "pk")
@@ -168,7 +170,9 @@ def _left_alone(posts: list[SourcePost]) -> set[str]:
 def _candidate(post: SourcePost, mind: _Mind, left_alone: set[str]) -> Candidate:
     columns = mind.columns(post)
     reason = mind.why_not(post, columns, left_alone)
-    state = _QUEUED if post.answered else _SKIPPED if reason else _NEW  # type: ignore[attr-defined]
+    is_old = post.posted_at < mind.now - RELEVANT_FOR
+    unanswered = _EXPIRED if is_old else _SKIPPED if reason else _NEW
+    state = _QUEUED if post.answered else unanswered  # type: ignore[attr-defined]
     return Candidate(
         source_post=post,
         workspace=mind.workspace,

@@ -10,7 +10,7 @@ from control import demo, services
 from publishing.models import QueueItem
 from publishing.states import State
 from tests.clusters import Cluster, Web
-from tests.factories import QueueItemFactory, UserFactory, WorkspaceFactory
+from tests.factories import MembershipFactory, QueueItemFactory, UserFactory, WorkspaceFactory
 from tests.worlds import environment, manage
 from workspaces.models import User, Workspace
 from x_integration.simulator.process import SimulatorProcess
@@ -124,6 +124,17 @@ def test_preparing_again_changes_nothing(x):
     UserFactory(username=demo.OWNER, email=demo.OWNER_EMAIL)
     assert demo.prepare(now=timezone.now()) == workspace
     assert Workspace.objects.count() == 1
+
+
+def test_the_calendar_is_filled_once(x):
+    workspace = x.connected(demo.BRAND)
+    UserFactory(username=demo.OWNER, email=demo.OWNER_EMAIL)
+    MembershipFactory(workspace=workspace, user=User.objects.get(username=demo.OWNER))
+    for _ in range(2):
+        demo.fill_calendar(workspace, now=timezone.now())
+    planned = workspace.items.pending().order_by("scheduled_for")
+    assert [item.text for item in planned] == list(demo.OWN_POSTS)
+    assert all(item.scheduled_for for item in planned)
 
 
 @pytest.mark.parametrize("command", ["demo_prepare", "demo_data"])

@@ -162,10 +162,9 @@ def test_other_rules_do_not_wake_who_wants_to_be_left_alone(workspace, settings)
 
 
 def test_after_a_week_nobody_is_answered(workspace):
-    post = said(workspace, posted_at=NOW - timedelta(days=8))
-    assert cycle(workspace) == []
-    assert not Candidate.objects.exists()
-    late = said(workspace, posted_at=NOW)
+    old = said(workspace, posted_at=NOW - timedelta(days=8))
+    assert (cycle(workspace), old.candidate.state) == ([], "expired")
+    late = said(workspace, by="78")
     Candidate.objects.create(
         source_post=late, workspace=workspace, rules="", intent="thanks", score=1, parts={},
         found_at=NOW,
@@ -173,7 +172,13 @@ def test_after_a_week_nobody_is_answered(workspace):
     assert cycle(workspace, NOW + timedelta(days=8)) == []
     late.candidate.refresh_from_db()
     assert late.candidate.state == "expired"
-    assert post.items.count() == 0
+
+
+def test_a_plea_counts_also_where_its_post_is_too_old_to_be_answered(workspace):
+    said(workspace, "please stop replying to me", posted_at=NOW - timedelta(days=20))
+    said(workspace, "Lovely!")
+    assert cycle(workspace) == []
+    assert OptOut.objects.get().author_id == "77"
 
 
 def test_the_score_is_the_sum_of_its_parts_and_the_item_keeps_it(workspace):

@@ -17,10 +17,11 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Prepare, fill the queue, print what is there."""
+        """Prepare, fill queue and calendar, print what is there."""
         try:
             workspace = demo.prepare(now=timezone.now())
             cycle = demo.fill_queue(workspace, now=timezone.now())
+            demo.fill_calendar(workspace, now=timezone.now())
         except RevFirstError as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{cycle.ingested} posts stored, {cycle.proposed} replies proposed")
