@@ -169,6 +169,16 @@ def test_one_workspace_that_cannot_be_written_keeps_no_other_waiting(x, cafe, qu
     assert other.forgotten_at is not None
 
 
+@pytest.mark.django_db(transaction=True)
+def test_each_workspace_has_its_own_row_of_what_it_forgot():
+    gone = {"gone_at": timezone.now(), "gone_reason": "not_found"}
+    posts = [SourcePostFactory(**gone), SourcePostFactory(**gone)]
+    assert forget_what_is_gone(actor=WORKER, now=timezone.now()) == 2
+    for post in posts:
+        told = {"reason": "not_found", "posts": [post.pk]}
+        assert audited(post.workspace, "post.forget") == [told]
+
+
 # --- what is under way -------------------------------------------------------------------------------
 
 
