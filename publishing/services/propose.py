@@ -39,13 +39,15 @@ def propose_item(
     A reply is relevant for a week after the post that it answers, and a planned post until its window closes
     or it is late, unless `relevant_until` says otherwise.
 
-    Raises BadContent, NoBrandVoice, AlreadyProposed, ItemNotFound for another workspace's post,
+    Raises BadContent, NoBrandVoice, AlreadyProposed, ItemNotFound for a post that is gone or another workspace's,
     WorkspaceNotFound for a stranger, and NotATime or SlotTaken for a post at such a time.
     """
     if actor.user:
         check_member(actor.user, workspace)
     if source_post and source_post.workspace_id != workspace.pk:
         raise ItemNotFound("There is no such post in this workspace.")
+    if source_post and source_post.gone_at is not None:
+        raise ItemNotFound("X shows that post no longer.")
     check_content(text, workspace=workspace, source_post=source_post)
     return add_item(
         workspace,

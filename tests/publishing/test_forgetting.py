@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from publishing.errors import Blocked, WrongState
+from publishing.errors import Blocked, ItemNotFound, WrongState
 from publishing.models import Approval, OptOut, PublishAttempt, QueueItem
 from publishing.services import (
     approve_item,
@@ -287,7 +287,10 @@ def test_nothing_is_proposed_or_sent_directly_to_what_is_gone(x, cafe, settings)
     settings.X_ACCESS_TIER = "enterprise"  # which may answer everybody else
     post = x.heard(cafe, by="lia")
     SourcePost.objects.update(gone_at=timezone.now(), gone_reason="not_found")
+    post.refresh_from_db()
     assert propose_replies(cafe, actor=WORKER, now=timezone.now()) == []
+    with pytest.raises(ItemNotFound, match="no longer"):
+        propose_item(cafe, text="Hi", source_post=post, actor=WORKER, now=timezone.now())
     with pytest.raises(Blocked, match="target not eligible"):
         publish_directly(
             cafe,
