@@ -7,14 +7,15 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from publishing.models import Approval, PublishAttempt, QueueItem
 from publishing.services.late import DECIDED_OTHERWISE, LATE_MATCH, PUBLISHED_TWICE
 from publishing.states import Outcome, State
 from tests.books import DONE_WITH, check_attempts, check_books, posts_of
 from workspaces.models import Alarm, AuditEvent
-from x_integration.models import Spend
+from x_integration.models import PricedCall
+from x_integration.prices import POST_READ
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -123,8 +124,9 @@ def _check_limits(workspace: Workspace, limits: str) -> None:
         replies = sent.filter(kind="reply").order_by("started_at")
         _check_distance(list(replies.values_list("started_at", flat=True)), _HOUR)
     if workspace.daily_budget_usd is not None:
-        days = Spend.objects.filter(workspace=workspace).values("day")
-        spent = days.annotate(total=Sum("usd")).values_list("total", flat=True)
+        looks = Q(kind=POST_READ) & ~Q(subject__startswith="feed:")  # which nothing keeps back
+        calls = PricedCall.objects.filter(workspace=workspace).exclude(looks).values("day")
+        spent = calls.annotate(total=Sum("usd")).values_list("total", flat=True)
         assert all(usd <= workspace.daily_budget_usd for usd in spent), "over budget"
 
 

@@ -14,12 +14,13 @@ from django.utils import timezone
 from django_q.models import Failure, Schedule, Success
 
 from control.models import Heartbeat
-from publishing.models import Approval, OptOut, QueueItem
+from publishing.models import Approval, Candidate, OptOut, OwnPost, QueueItem
 from publishing.services import approve_item, opt_out_author
 from revfirst.admin import ReadOnlyAdmin
 from tests.factories import (
     MembershipFactory,
     QueueItemFactory,
+    SourcePostFactory,
     UserFactory,
     WorkspaceFactory,
     XAccountFactory,
@@ -44,14 +45,14 @@ from workspaces.services import (
     set_kill_switch,
     switches,
 )
-from x_integration.models import Feed, SourcePost, XAccount
+from x_integration.models import Feed, SourcePost, Spend, XAccount
 from x_integration.services import mentions_feed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # Models whose rows belong to a workspace, and those that belong to nobody.
 SCOPED = [Workspace, Alarm, ApiKey, AuditEvent, XAccount, Feed, SourcePost]
-SCOPED += [QueueItem, Approval, OptOut]
+SCOPED += [Spend, QueueItem, Approval, Candidate, OptOut]
 ADDED = {ApiKey, Feed}  # by a service
 SYSTEM = [Counter, SystemHold, SystemSwitch, Heartbeat, Schedule, Success, Failure]
 
@@ -73,6 +74,11 @@ def furnished(slug: str) -> Workspace:
     approve_item(item.pk, version=1, actor=actor, now=timezone.now())
     create_api_key(workspace, name=slug, scopes=["queue:read"], actor=actor, now=timezone.now())
     opt_out_author(item.source_post, actor=Actor.worker(), now=timezone.now())
+    now, post = timezone.now(), SourcePostFactory(workspace=workspace, text=f"Said in {slug}")
+    Candidate.objects.create(
+        source_post=post, workspace=workspace, intent="thanks", score=1, parts={}, found_at=now
+    )
+    Spend.objects.create(workspace=workspace, day=now.date(), kind="post_read", calls=1, usd=1)
     return workspace
 
 
@@ -135,7 +141,7 @@ def enter(client):
 
 def test_these_are_all_the_pages_that_belong_to_workspaces():
     registered = {m for m, a in admin.site._registry.items() if isinstance(a, MembersAdmin)}
-    assert registered == set(SCOPED)
+    assert registered == {*SCOPED, OwnPost}  # whose list is a calendar: tests/publishing
 
 
 def test_every_page_of_ours_but_the_people_is_for_reading():
