@@ -137,7 +137,8 @@ class XClient:
         self, user_id: str, window: Window | None = None, *, access_token: str
     ) -> Iterator[Page]:
         """Pages of posts that mention the user, newest first; X shows 800. Raises XReadFailed."""
-        return self._pages(f"/2/users/{user_id}/mentions", {}, access_token, window)
+        path = f"/2/users/{user_id}/mentions"
+        return self._pages(path, {}, access_token, window or Window())
 
     def search(
         self, query: str, window: Window, *, access_token: str, now: datetime
@@ -193,13 +194,17 @@ class XClient:
     def _pages(
         self, path: str, params: dict[str, str], token: str, window: Window | None = None
     ) -> Iterator[Page]:
-        """Every page: only a missing `next_token` is the end, a short page is not."""
-        window = window or Window()
+        """Every page: only a missing `next_token` is the end, a short page is not.
+
+        With a `window` they are read to be stored.
+        """
+        is_stored_next, window = window is not None, window or Window()
         query = {**params, **window.params, **FIELDS[settings.X_FIELD_DIALECT]}
         turned = set[str]()
         while True:
             query["max_results"] = str(window.page_size())
-            page = parse_page(self._read(path, token, query), sent=[token])
+            body = self._read(path, token, query)
+            page = parse_page(body, sent=[token], is_stored_next=is_stored_next)
             yield page
             if not page.next_token:
                 return

@@ -323,7 +323,9 @@ class SourcePost(models.Model):
         OWN_THREAD = "own_thread"
         NOT_SUMMONED = "not_summoned"
 
-    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="source_posts")
+    workspace = models.ForeignKey(
+        Workspace, models.CASCADE, related_name="source_posts", db_index=False
+    )  # the unique constraint begins with it
     x_post_id = models.CharField(max_length=19)
     author_id = models.CharField(max_length=19)
     author_username = models.CharField(max_length=50, blank=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from revfirst.storable import storable
+from revfirst.storable import storable, storable_text
 from x_integration.answers import without_secrets
 from x_integration.errors import XReadFailed
 
@@ -105,13 +105,14 @@ def is_id(text: str) -> bool:
     return POST_ID.fullmatch(text) is not None and int(text) < 1 << 63
 
 
-def parse_page(body: Any, *, sent: Iterable[str] = ()) -> Page:
+def parse_page(body: Any, *, sent: Iterable[str] = (), is_stored_next: bool = False) -> Page:
     """Read a page of posts. Raises XReadFailed when any part of it cannot be trusted.
 
-    Secrets that were `sent` are taken out of X's words.
+    Secrets that were `sent` are taken out of X's words, and so is what PostgreSQL cannot keep, unless
+    whoever stores the page sees to that.
     """
     try:
-        whole = storable(body)
+        whole = body if is_stored_next else storable(body)
         if "meta" not in whole and whole.get("errors"):  # nobody there, or not for us
             words = without_secrets(_first_words(whole["errors"]), sent)
             raise XReadFailed(f"X does not show it: {words[:200]}", code="x_unseen")
@@ -127,7 +128,7 @@ def parse_page(body: Any, *, sent: Iterable[str] = ()) -> Page:
         raise XReadFailed(
             f"X sent a page that cannot be read ({_why(error)}).", code="x_broken_page"
         ) from None
-    return Page(posts, str(token), unseen, unseen_users, protected)
+    return Page(posts, storable_text(str(token)), unseen, unseen_users, protected)
 
 
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
@@ -174,7 +175,9 @@ def _unseen(whole: dict[str, Any], *kinds: str) -> dict[str, str]:
 def _protected(includes: dict[str, Any]) -> frozenset[str]:
     users = includes.get("users") or []
     return frozenset(
-        str(user["id"]) for user in users if user.get("id") and user.get("protected") is True
+        str(user["id"])
+        for user in users
+        if user.get("protected") is True and is_id(str(user.get("id") or ""))
     )
 
 

@@ -1,11 +1,11 @@
 """Source posts as rows: a page of them is one statement."""
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import connection
 
+from revfirst.storable import storable_json
 from x_integration.eligibility import eligibility_of
 from x_integration.models import SourcePost, XAccount
 from x_integration.payloads import Post
@@ -47,7 +47,7 @@ def store_posts(account: XAccount, posts: Iterable[Post], *, now: datetime) -> i
     if not rows:
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(_STORE, [account.workspace_id, now, json.dumps(rows, ensure_ascii=False)])
+        cursor.execute(_STORE, [account.workspace_id, now, storable_json(rows)])
         return sum(is_new for (is_new,) in cursor.fetchall())
 
 
