@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +105,7 @@ def current() -> Ranking:
         raise NoRanking(str(error)) from None
 
 
-@lru_cache(maxsize=4)
+@operator_files.read_once
 def _read(path: Path, _changed: int, size: int) -> Ranking:
     ranking, problems = parse(operator_files.content_of(path, size=size))
     if problems:
