@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -24,6 +24,7 @@ from publishing.proposers import Asked, Proposal, Proposer, proposers
 from publishing.services.content import RECENT_TEXTS, objections_to
 from publishing.services.opt_outs import honour_plea, is_left_alone
 from publishing.services.propose import RELEVANT_FOR, add_item
+from revfirst.errors import Unavailable
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from workspaces.services import check_member
@@ -48,9 +49,13 @@ def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> lis
     """Take in what was said since, and propose a reply to the candidates whose turn it is.
 
     Whoever asks to be left alone is, from this moment. Raises NoRanking or NoBrandVoice when a file of the
-    operators cannot be used: then nothing is looked at.
+    operators cannot be used: then nothing is looked at but pleas.
     """
-    mind = _Mind.of(workspace, now)
+    try:
+        mind = _Mind.of(workspace, now)
+    except Unavailable:  # what was approved goes out all the same
+        _honour_pleas(_unseen(workspace, now).iterator(_TAKEN_IN_AT_ONCE), actor=actor, now=now)
+        raise
     _expire(workspace, now)
     _reopen(mind)
     _take_in(mind, actor=actor)
@@ -146,18 +151,25 @@ def _reopen(mind: _Mind) -> None:
 
 def _take_in(mind: _Mind, *, actor: Actor) -> None:
     """Make a candidate of each post; pleas are honoured before anything is proposed."""
-    posts = SourcePost.objects.filter(
-        workspace=mind.workspace, candidate=None, posted_at__gte=mind.now - HEARD_FOR
-    )
     answered = QueueItem.objects.filter(source_post=models.OuterRef("pk"))
-    unseen = posts.annotate(answered=models.Exists(answered)).order_by("posted_at", "pk")
+    unseen = _unseen(mind.workspace, mind.now).annotate(answered=models.Exists(answered))
     posts_left = unseen.iterator(_TAKEN_IN_AT_ONCE)
     while some := list(islice(posts_left, _TAKEN_IN_AT_ONCE)):
-        for post in some:
-            honour_plea(post, actor=actor, now=mind.now)
+        _honour_pleas(some, actor=actor, now=mind.now)
         left_alone = _left_alone(some)
         found = [_candidate(post, mind, left_alone) for post in some]
         Candidate.objects.bulk_create(found, ignore_conflicts=True)
+
+
+def _unseen(workspace: Workspace, now: datetime) -> models.QuerySet[SourcePost]:
+    """Posts that are no candidates yet, in the order in which they were said."""
+    posts = SourcePost.objects.filter(workspace=workspace, candidate=None)
+    return posts.filter(posted_at__gte=now - HEARD_FOR).order_by("posted_at", "pk")
+
+
+def _honour_pleas(posts: Iterable[SourcePost], *, actor: Actor, now: datetime) -> None:
+    for post in posts:
+        honour_plea(post, actor=actor, now=now)
 
 
 def _left_alone(posts: list[SourcePost]) -> set[str]:

@@ -22,6 +22,7 @@ from publishing.services import (
     propose_replies,
 )
 from publishing.services.edits import difference
+from revfirst.errors import RevFirstError
 from tests.concurrency import run_together
 from tests.factories import (
     MembershipFactory,
@@ -320,6 +321,21 @@ def test_without_rules_nothing_is_looked_at(workspace, settings, tmp_path):
     with pytest.raises(NoRanking, match="cannot be read"):
         cycle(workspace)
     assert not Candidate.objects.exists()
+
+
+@pytest.mark.parametrize("file", ["CANDIDATES_FILE_PATH", "BRAND_VOICE_FILE_PATH"])
+def test_a_plea_does_not_wait_for_a_file_to_be_mended(workspace, settings, tmp_path, file):
+    """What is approved goes out meanwhile."""
+    shipped = getattr(settings, file)
+    setattr(settings, file, str(tmp_path / "none.yaml"))
+    said(workspace, "please stop replying to me")
+    for _ in range(2):
+        with pytest.raises(RevFirstError, match="cannot be read"):
+            cycle(workspace)
+    assert OptOut.objects.get().author_id == "77"
+    setattr(settings, file, shipped)
+    assert cycle(workspace) == []
+    assert Candidate.objects.get().reason == "opted_out"
 
 
 def test_what_a_person_proposed_is_no_candidate_any_more(workspace):
