@@ -213,6 +213,9 @@ def _whose_turn_it_is(workspace: Workspace) -> Iterator[Candidate]:
 def _look_at(candidate: Candidate, mind: _Mind, *, actor: Actor) -> QueueItem | None:
     """The item that came of it. None when it was passed over, or somebody else looked first."""
     post = candidate.source_post
+    if QueueItem.objects.filter(source_post=post).exists():  # made while the post was taken in
+        _mine(candidate).update(state=_QUEUED, looked_at=mind.now)
+        return None
     columns = mind.columns(post)
     for name, value in columns.items():
         setattr(candidate, name, value)

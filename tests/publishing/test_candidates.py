@@ -20,6 +20,7 @@ from publishing.services import (
     propose_anyway,
     propose_item,
     propose_replies,
+    reject_item,
 )
 from publishing.services.edits import difference
 from revfirst.errors import RevFirstError
@@ -347,6 +348,17 @@ def test_what_a_person_proposed_is_no_candidate_any_more(workspace):
     propose_item(workspace, text="Hi you", source_post=other, actor=WORKER, now=NOW)
     other.candidate.refresh_from_db()
     assert (other.candidate.state, other.candidate.reason) == ("queued", "")
+
+
+def test_what_was_answered_while_it_was_taken_in_is_not_proposed_after_a_rejection(workspace):
+    """The item was not there yet when its post was read, and found no candidate."""
+    post = said(workspace)
+    item = propose_item(workspace, text="Hi", source_post=post, actor=WORKER, now=NOW)
+    new = {"rules": "", "intent": "thanks", "score": 1, "parts": {}, "found_at": NOW}
+    Candidate.objects.create(source_post=post, workspace=workspace, **new)
+    reject_item(item.pk, version=1, reason="No.", actor=operator(workspace), now=NOW)
+    assert cycle(workspace) == []
+    assert Candidate.objects.get().state == "queued"
 
 
 def test_a_member_may_want_a_reply_to_what_was_passed_over(workspace):
