@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, models
 from django.db.models import F, Q
 
@@ -97,7 +98,8 @@ class _Mind:
     @classmethod
     def of(cls, workspace: Workspace, now: datetime) -> _Mind:
         account, order, asked = workspace.x_account, ranking.current(), proposers()
-        said = "\n".join([repr(order), repr(voice.current()), *(each.rules() for each in asked)])
+        told = [settings.X_ACCESS_TIER, repr(order), repr(voice.current())]
+        said = "\n".join([*told, *(each.rules() for each in asked)])
         rules = hashlib.sha256(said.encode()).hexdigest()
         return cls(workspace, account.x_user_id, account.username, order, asked, rules, now)
 
@@ -138,9 +140,8 @@ def _reopen(mind: _Mind) -> None:
     skipped = mind.workspace.candidates.filter(
         state=_SKIPPED, source_post__posted_at__gte=mind.now - RELEVANT_FOR
     )
-    summoned_since = Q(reason=NOT_SUMMONED) & ~Q(
-        source_post__eligibility=SourcePost.Eligibility.NOT_SUMMONED
-    )
+    answered = [name for name, points in mind.ranking.eligibility.items() if points is not None]
+    summoned_since = Q(reason=NOT_SUMMONED, source_post__eligibility__in=answered)
     back = Q(reason=GONE, source_post__gone_at=None)
     other_rules = ~Q(rules=mind.rules) & ~Q(reason__in=_FINAL)
     again = skipped.filter(summoned_since | back | other_rules)

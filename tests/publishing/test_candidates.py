@@ -154,6 +154,23 @@ def test_who_summons_us_after_all_is_a_candidate_again(workspace):
     assert Candidate.objects.get().version == 2
 
 
+def test_on_another_tier_what_was_passed_over_is_looked_at_again(workspace, settings):
+    post = said(workspace, eligibility=SourcePost.Eligibility.NOT_SUMMONED)
+    assert cycle(workspace) == []
+    settings.X_ACCESS_TIER = "enterprise"
+    assert cycle(workspace) == [post]
+
+
+def test_whoever_has_no_points_though_summoned_is_looked_at_once(workspace, settings, tmp_path):
+    shipped, rules = Path(settings.CANDIDATES_FILE_PATH).read_text(), tmp_path / "candidates.yaml"
+    rules.write_text(shipped.replace("summoned: 20", "summoned: null", 1))
+    settings.CANDIDATES_FILE_PATH = str(rules)
+    said(workspace)
+    for _ in range(2):
+        assert cycle(workspace) == []
+    assert Candidate.objects.get().version == 1
+
+
 def test_other_rules_do_not_wake_who_wants_to_be_left_alone(workspace, settings):
     said(workspace, "please stop replying to me")
     cycle(workspace)
