@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -26,6 +26,7 @@ from publishing.services.content import RECENT_TEXTS, objections_to
 from publishing.services.opt_outs import honour_plea, is_left_alone
 from publishing.services.propose import RELEVANT_FOR, add_item
 from revfirst.errors import Unavailable
+from revfirst.storable import storable_text
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from workspaces.services import check_member
@@ -99,7 +100,7 @@ class _Mind:
     def of(cls, workspace: Workspace, now: datetime) -> _Mind:
         account, order, asked = workspace.x_account, ranking.current(), proposers()
         told = [settings.X_ACCESS_TIER, repr(order), repr(voice.current())]
-        said = "\n".join([*told, *(each.rules() for each in asked)])
+        said = "\n".join([*told, *map(_rules_of, asked)])
         rules = hashlib.sha256(said.encode()).hexdigest()
         return cls(workspace, account.x_user_id, account.username, order, asked, rules, now)
 
@@ -124,6 +125,17 @@ class _Mind:
         if parts["eligibility"] is None:
             return NOT_SUMMONED
         return str(intent) if parts["intent"] is None else ""
+
+
+def _rules_of(proposer: Proposer) -> str:
+    """Nothing for one that fails: what it has to say now is told by its next proposal."""
+    try:
+        return str(proposer.rules())
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("proposer_failed", extra={"proposer": proposer.name})
+        return ""
 
 
 # --- taking in ----------------------------------------------------------------------------------------
@@ -262,7 +274,10 @@ def _proposal(candidate: Candidate, mind: _Mind) -> tuple[tuple[str, Proposal] |
     for proposer in mind.proposers:
         try:
             variants = list(islice(proposer.propose(asked), _VARIANTS))
-            texts = fresh.first(variants)
+            texts = [
+                replace(each, template=storable_text(each.template))
+                for each in fresh.first(variants)
+            ]
         except DatabaseError:
             raise
         except Exception:  # whatever a proposer does wrong costs this proposal only

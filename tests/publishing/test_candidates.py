@@ -319,6 +319,31 @@ def test_a_failing_proposer_costs_that_proposal_only(workspace, clumsy):
     assert QueueItem.objects.get(source_post__text="too long").text == "Short."
 
 
+class Confused(Clumsy):
+    """Does not know its own rules, nor its templates."""
+
+    def propose(self, asked):
+        """The template is none where it is asked for a number."""
+        name = 5 if "number" in asked.post.text else "a\x00b"
+        return [Proposal(f"Hello {asked.post.author_username}.", name)]
+
+    def rules(self):
+        """A file went away in this moment."""
+        raise FileNotFoundError
+
+
+def test_a_proposer_that_fails_beside_its_proposals_keeps_nobody_waiting(workspace, settings):
+    mine = "tests.publishing.test_candidates.Confused"
+    settings.REPLY_PROPOSERS = [mine, "publishing.proposers.template.TemplateProposer"]
+    for author, text in enumerate(["a number", "fine"]):
+        said(workspace, text, by=str(author))
+    assert {post.text for post in cycle(workspace)} == {"a number", "fine"}
+    assert sorted(QueueItem.objects.values_list("origin", "template")) == [
+        ("clumsy", "ab"),
+        ("template", "en/mention:1"),
+    ]
+
+
 def test_where_one_proposer_fails_the_next_is_asked(workspace, clumsy):
     clumsy.REPLY_PROPOSERS += ["publishing.proposers.template.TemplateProposer"]
     said(workspace, "explode")
