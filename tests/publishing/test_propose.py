@@ -1,5 +1,6 @@
 """What is proposed, to whom, and what is not."""
 
+import os
 from functools import partial
 
 import pytest
@@ -9,6 +10,7 @@ from publishing import ranking
 from publishing.errors import AlreadyProposed, BadContent
 from publishing.models import QueueItem
 from publishing.proposers import Asked
+from publishing.proposers import template as templates
 from publishing.proposers.template import TemplateProposer
 from publishing.services import propose_item, propose_replies
 from publishing.states import State
@@ -112,6 +114,16 @@ def test_every_language_answers_every_intent_in_several_ways_that_fit(repository
             assert len(made) >= 3
             assert {each.template.partition(":")[0] for each in made} == {f"{lang}/{intent}"}
             assert all(weighted_length(each.text) <= 280 for each in made)
+
+
+def test_an_edit_of_a_template_counts_at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(templates, "FOLDER", tmp_path)
+    (tmp_path / "en").mkdir()
+    for said in ("Hello, {{ author }}.", "Good day."):
+        (tmp_path / "en/mention.txt").write_text(said)
+        os.utime(tmp_path / "en/mention.txt", (len(said), len(said)))
+        [made] = variants("mention", author_username="lia")
+        assert made.text == said.replace("{{ author }}", "lia")
 
 
 def test_their_words_are_quoted_without_names_and_links():
