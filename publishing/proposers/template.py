@@ -12,8 +12,12 @@ from django.template import engines
 
 from publishing.proposers import Asked, Proposal
 from publishing.ranking import MENTION
+from publishing.text import without_links
 
-_NOT_WORDS = re.compile(r"[@＠]\w+|https?://\S+|#\w+|\$[A-Za-z]\w*")
+_NOT_WORDS = re.compile(
+    r"(?:[A-Za-z0-9._%+-]*[A-Za-z0-9_])?[@＠][A-Za-z0-9_]+(?:[.-][A-Za-z0-9_-]+)*"
+    r"|https?://\S+|#\w+|\$[A-Za-z]\w*"
+)
 _NAME = re.compile(r"[A-Za-z-]+/\w+")
 _READ = 500  # letters of their post, for its first words
 FALLBACK_LANGUAGE = "en"
@@ -75,4 +79,6 @@ def _template(path: Path, _changed: int) -> Any:
 
 
 def _first_words(text: str) -> str:
-    return " ".join(_NOT_WORDS.sub("", text[:_READ]).split()[:6]) or "…"
+    """A link of theirs would be one of ours, at 13 times the price; half an address would be one, too."""
+    words = without_links(_NOT_WORDS.sub(" ", text[:_READ])).split()
+    return " ".join(words[:6]) or "…"

@@ -14,7 +14,7 @@ from publishing.proposers import template as templates
 from publishing.proposers.template import TemplateProposer
 from publishing.services import propose_item, propose_replies
 from publishing.states import State
-from publishing.text import weighted_length
+from publishing.text import links_in, weighted_length
 from tests.concurrency import run_together
 from tests.factories import (
     MembershipFactory,
@@ -129,6 +129,21 @@ def test_an_edit_of_a_template_counts_at_once(monkeypatch, tmp_path):
 def test_their_words_are_quoted_without_names_and_links():
     said = "@cafe @lia the $AAPL https://x.example/a #new blend is great"
     assert "“the blend is great”" in variants("thanks", text=said)[-1].text
+
+
+@pytest.mark.parametrize(
+    ("said", "quoted"),
+    [
+        ("write to me at hello@shop.example now", "write to me at now"),
+        ("see cheap-coffee.example/sale now", "see now"),
+        ("@cafeコーヒー最高", "コーヒー最高"),
+        ("Great.@cafe", "Great."),
+    ],
+)
+def test_neither_a_link_nor_an_address_of_theirs_becomes_a_link_of_ours(said, quoted):
+    text = variants("thanks", text=said)[-1].text
+    assert f"“{quoted}”" in text
+    assert not list(links_in(text))
 
 
 def test_two_proposals_for_one_post_leave_one_item(workspace):
