@@ -18,7 +18,7 @@ from django.db import DatabaseError, models
 from django.db.models import F, Q
 
 from publishing import ranking, voice
-from publishing.errors import AlreadyProposed, Blocked, NothingToSay
+from publishing.errors import AlreadyProposed, Blocked, NothingToSay, SourcePostNotFound
 from publishing.models import Candidate, OptOut, QueueItem
 from publishing.pleas import asks_to_be_left_alone
 from publishing.proposers import Asked, Proposal, Proposer, proposers
@@ -68,13 +68,19 @@ def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> lis
 def propose_anyway(candidate: Candidate, *, actor: Actor, now: datetime) -> QueueItem:
     """Propose a reply to a post that was passed over, because a person wants one.
 
-    Raises WorkspaceNotFound for a stranger, Blocked when its author is left alone, AlreadyProposed, or
-    NothingToSay when no proposer has a text that is fresh and allowed.
+    Raises WorkspaceNotFound for a stranger, Blocked when its author is left alone or it is too old,
+    SourcePostNotFound when X shows it no longer, AlreadyProposed, or NothingToSay when no proposer has a text
+    that is fresh and allowed.
     """
+    post = candidate.source_post
     if actor.user:
         check_member(actor.user, candidate.workspace)
-    if is_left_alone(candidate.source_post):
+    if is_left_alone(post):
         raise Blocked("author_opted_out")
+    if post.gone_at is not None:
+        raise SourcePostNotFound("X shows that post no longer.")
+    if post.posted_at <= now - RELEVANT_FOR:
+        raise Blocked("too_late")
     mind = _Mind.of(candidate.workspace, now)
     if candidate.state == _QUEUED:
         raise AlreadyProposed

@@ -423,6 +423,22 @@ def test_nobody_is_bothered_who_wants_to_be_left_alone_whoever_asks(workspace):
         propose_anyway(post.candidate, actor=operator(workspace), now=NOW)
 
 
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"gone_at": NOW, "gone_reason": SourcePost.Gone.NOT_FOUND}, "no longer"),
+        ({"posted_at": NOW - timedelta(days=8)}, "too late"),
+    ],
+)
+def test_what_could_not_be_sent_is_not_proposed_whoever_asks(workspace, fields, why):
+    """The sweep would expire it at once, and the page had said that it was proposed."""
+    post = said(workspace, **fields)
+    cycle(workspace)
+    with pytest.raises(RevFirstError, match=why):
+        propose_anyway(post.candidate, actor=operator(workspace), now=NOW)
+    assert not QueueItem.objects.exists()
+
+
 def test_a_stranger_wants_nothing_here(workspace):
     said(workspace, eligibility=SourcePost.Eligibility.NOT_SUMMONED)
     cycle(workspace)
