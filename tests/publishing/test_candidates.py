@@ -219,12 +219,18 @@ def test_points_for_recency_halve(workspace, half_lives):
 
 @pytest.mark.parametrize(
     "metrics",
-    [None, [], "x", {"like_count": None}, {"like_count": "9"}, {"like_count": -5}, {"like_count": True}],
+    [None, [], "x", 5, ["like_count"], "like_count", {"like_count": None}, {"like_count": "9"}, {"like_count": -5}, {"like_count": True}],
 )  # fmt: skip
 def test_broken_numbers_of_x_count_nothing(workspace, metrics):
     said(workspace, payload={"public_metrics": metrics})
     cycle(workspace)
     assert Candidate.objects.get().parts["engagement"] <= 3
+
+
+def test_a_number_that_nobody_can_count_is_all_the_points(workspace):
+    said(workspace, payload={"public_metrics": {"like_count": 10**400}})
+    cycle(workspace)
+    assert Candidate.objects.get().parts["engagement"] == 20
 
 
 def test_both_dialects_count_reposts(workspace):
