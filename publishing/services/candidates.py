@@ -314,7 +314,7 @@ class _Fresh:
         to_author = items.filter(source_post__author_id=post.author_id).values_list(
             "text", flat=True
         )
-        said = frozenset(map(_plain, [*(text for text, _ in lately), *to_author[:RECENT_TEXTS]]))
+        said = frozenset(map(_plain, [*(text for text, _ in lately), *to_author]))
         return cls(said, tuple(template for _, template in lately))
 
     def first(self, variants: list[Proposal]) -> list[Proposal]:

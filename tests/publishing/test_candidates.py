@@ -288,6 +288,19 @@ def test_an_author_never_gets_the_same_text_twice(workspace):
     assert workspace.candidates.filter(reason="no_text").count() == 2
 
 
+def test_two_turns_at_once_never_choose_the_same_text_for_one_author(workspace, monkeypatch):
+    """Each had read what was said before the other said it."""
+    nothing = candidates._Fresh(frozenset(), ())
+    monkeypatch.setattr(candidates._Fresh, "for_author_of", lambda post: nothing)
+    for _ in range(2):
+        said(workspace, "Lovely!", by="77")
+    assert len(cycle(workspace)) == 1
+    monkeypatch.undo()
+    assert len(cycle(workspace)) == 1
+    texts = list(QueueItem.objects.values_list("text", flat=True))
+    assert len(texts) == len(set(texts)) == 2
+
+
 class Clumsy:
     """A proposer that fails for some, and answers nonsense to others."""
 
