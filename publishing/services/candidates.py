@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -191,7 +191,7 @@ def _honour_pleas(posts: Iterable[SourcePost], *, actor: Actor, now: datetime) -
         honour_plea(post, actor=actor, now=now)
 
 
-def _left_alone(posts: list[SourcePost]) -> set[str]:
+def _left_alone(posts: Sequence[SourcePost]) -> set[str]:
     """Which of the posts' authors want no answer; the posts are of one workspace."""
     authors = {post.author_id for post in posts}
     known = OptOut.objects.filter(workspace=posts[0].workspace_id, author_id__in=authors)
