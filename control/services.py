@@ -13,6 +13,7 @@ from django_q.models import Schedule as ScheduleRow
 from django_q.models import Success
 
 from control.models import Heartbeat
+from publishing.models import Candidate
 from publishing.services import propose_replies, usd_for_reading
 from revfirst.batch import Patience
 from revfirst.errors import RevFirstError
@@ -102,7 +103,8 @@ def run_cycle(
 def workspaces_to_cycle(due_at: datetime | None = None) -> list[Workspace]:
     """Workspaces with a live account that may work, whoever has waited longest for a read first.
 
-    With `due_at`, only those that have something to read then, and no more than one cycle takes.
+    With `due_at`, only those that have something to read then, or candidates that wait for a turn, and no more
+    than one cycle takes.
     """
     workspaces = (
         Workspace.objects.filter(x_account__revoked_at=None, paused_at=None)
@@ -113,4 +115,6 @@ def workspaces_to_cycle(due_at: datetime | None = None) -> list[Workspace]:
     if due_at is None:
         return list(workspaces)
     is_new = ~Exists(Feed.objects.filter(workspace=OuterRef("pk")))
-    return list(workspaces.filter(is_new | Q(next_read_at__lte=due_at))[:WORKSPACES_A_CYCLE])
+    waits = Exists(Candidate.objects.waiting().filter(workspace=OuterRef("pk")))
+    due = workspaces.filter(is_new | Q(next_read_at__lte=due_at) | waits)
+    return list(due[:WORKSPACES_A_CYCLE])

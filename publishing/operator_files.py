@@ -1,15 +1,48 @@
 """Files that operators keep: small YAML, which counts as it stands now."""
 
+from collections.abc import Callable
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 _MOST_BYTES = 100_000
+Read = TypeVar("Read")
 
 
 class Unusable(Exception):
     """The file cannot be used; the text is a sentence that names it and says why."""
+
+
+class Unreadable(Unusable):
+    """It cannot be opened: that may end without a change of the file."""
+
+
+class _Why(str):
+    """What an Unusable said, kept without its traceback."""
+
+
+def read_once(read: Callable[[Path, int, int], Read]) -> Callable[[Path, int, int], Read]:
+    """`read` is asked once for what `seen` tells: a file that cannot be used is not parsed again, either."""
+
+    @lru_cache(maxsize=4)
+    def outcome(path: Path, changed: int, size: int) -> Read | _Why:
+        try:
+            return read(path, changed, size)
+        except Unreadable:
+            raise
+        except Unusable as error:
+            return _Why(str(error))
+
+    @wraps(read)
+    def known(path: Path, changed: int, size: int) -> Read:
+        found = outcome(path, changed, size)
+        if isinstance(found, _Why):
+            raise Unusable(str(found))
+        return found
+
+    return known
 
 
 def seen(path: Path) -> tuple[int, int]:
@@ -31,7 +64,7 @@ def content_of(path: Path, *, size: int) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise Unusable(f"{path} cannot be read: {error.strerror}.") from None
+        raise Unreadable(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise Unusable(f"{path} cannot be used: it is not UTF-8 text.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

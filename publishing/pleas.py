@@ -165,7 +165,7 @@ def _ours() -> Node:
     return _tree(_parsed(OURS, OURS.stat().st_size))
 
 
-@lru_cache(maxsize=4)
+@operator_files.read_once
 def _with_theirs(path: Path, _changed: int, size: int) -> Node:
     return _tree([*_parsed(OURS, OURS.stat().st_size), *_parsed(path, size)])
 

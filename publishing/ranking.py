@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ _QUESTION_MARK = re.compile(r"[?？؟]")
 _LINKS = re.compile(r"https?://\S+")
 _READ = 2000  # letters of a post: longer ones say early what they want
 _MOST_POINTS = 100
+_MOST_HEARD = 10**12  # a float takes it
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,9 @@ _ENGAGEMENT = (
 def _count(post: SourcePost, *names: str) -> int:
     """One of X's public numbers; whatever is no number counts nothing."""
     metrics = post.payload.get("public_metrics") if isinstance(post.payload, dict) else None
-    found = next((metrics[name] for name in names if name in metrics or ()), 0) if metrics else 0
-    return max(found, 0) if isinstance(found, int) else 0
+    told = metrics if isinstance(metrics, dict) else {}
+    found = next((told[name] for name in names if name in told), 0)
+    return min(max(found, 0), _MOST_HEARD) if isinstance(found, int) else 0
 
 
 def current() -> Ranking:
@@ -106,7 +107,7 @@ def current() -> Ranking:
         raise NoRanking(str(error)) from None
 
 
-@lru_cache(maxsize=4)
+@operator_files.read_once
 def _read(path: Path, _changed: int, size: int) -> Ranking:
     ranking, problems = parse(operator_files.content_of(path, size=size))
     if problems:

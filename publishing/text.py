@@ -32,7 +32,11 @@ _PATH = re.compile(rf"(?::[0-9]++)?(/(?:{_IN_PATH}++|\({_IN_PATH}++\))*)?")
 _QUERY = re.compile(r"\?[A-Za-z0-9!?*'@();:&=+$/%#\[\]\-_.,~|]++")
 _NO_END_OF_PATH, _NO_END_OF_QUERY = "!*';:,.$%[]–~@|&", "!?*'@();:+$%[].,~|"
 
-_NAME = re.compile(r"(?<![A-Za-z0-9_!#$%&*@＠])[@＠]([A-Za-z0-9_]{1,15})(?![A-Za-z0-9_@＠])")
+# X lets a name follow the letters RT, of an old-fashioned repost.
+_NAME = re.compile(
+    r"(?:(?<![A-Za-z0-9_!#$%&*@＠])|(?<=(?<![A-Za-z0-9_+~.-])[Rr][Tt]))"
+    r"[@＠]([A-Za-z0-9_]{1,15})(?![A-Za-z0-9_@＠])"
+)
 _TAG = re.compile(r"(?<![\w&])[#＃](\w*+)(?<!_)")
 _SYMBOL = re.compile(r"(?<![\w$])\$([A-Za-z]{1,6}(?:[._][A-Za-z]{1,2})?)(?!\w)")
 

@@ -67,7 +67,7 @@ def current() -> Voice:
         raise NoBrandVoice(str(error)) from None
 
 
-@lru_cache(maxsize=4)
+@operator_files.read_once
 def _read(path: Path, _changed: int, size: int) -> Voice:
     voice, problems = parse(operator_files.content_of(path, size=size))
     if problems:

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, models
 from django.db.models import F, Q
 
 from publishing import ranking, voice
-from publishing.errors import AlreadyProposed, Blocked, NothingToSay
+from publishing.errors import AlreadyProposed, Blocked, NothingToSay, SourcePostNotFound
 from publishing.models import Candidate, OptOut, QueueItem
 from publishing.pleas import asks_to_be_left_alone
 from publishing.proposers import Asked, Proposal, Proposer, proposers
 from publishing.services.content import RECENT_TEXTS, objections_to
 from publishing.services.opt_outs import honour_plea, is_left_alone
 from publishing.services.propose import RELEVANT_FOR, add_item
+from revfirst.errors import Unavailable
+from revfirst.storable import storable_text
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from workspaces.services import check_member
@@ -48,9 +51,13 @@ def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> lis
     """Take in what was said since, and propose a reply to the candidates whose turn it is.
 
     Whoever asks to be left alone is, from this moment. Raises NoRanking or NoBrandVoice when a file of the
-    operators cannot be used: then nothing is looked at.
+    operators cannot be used: then nothing is looked at but pleas.
     """
-    mind = _Mind.of(workspace, now)
+    try:
+        mind = _Mind.of(workspace, now)
+    except Unavailable:  # what was approved goes out all the same
+        _honour_pleas(_unseen(workspace, now).iterator(_TAKEN_IN_AT_ONCE), actor=actor, now=now)
+        raise
     _expire(workspace, now)
     _reopen(mind)
     _take_in(mind, actor=actor)
@@ -61,13 +68,19 @@ def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> lis
 def propose_anyway(candidate: Candidate, *, actor: Actor, now: datetime) -> QueueItem:
     """Propose a reply to a post that was passed over, because a person wants one.
 
-    Raises WorkspaceNotFound for a stranger, Blocked when its author is left alone, AlreadyProposed, or
-    NothingToSay when no proposer has a text that is fresh and allowed.
+    Raises WorkspaceNotFound for a stranger, Blocked when its author is left alone or it is too old,
+    SourcePostNotFound when X shows it no longer, AlreadyProposed, or NothingToSay when no proposer has a text
+    that is fresh and allowed.
     """
+    post = candidate.source_post
     if actor.user:
         check_member(actor.user, candidate.workspace)
-    if is_left_alone(candidate.source_post):
+    if is_left_alone(post):
         raise Blocked("author_opted_out")
+    if post.gone_at is not None:
+        raise SourcePostNotFound("X shows that post no longer.")
+    if post.posted_at <= now - RELEVANT_FOR:
+        raise Blocked("too_late")
     mind = _Mind.of(candidate.workspace, now)
     if candidate.state == _QUEUED:
         raise AlreadyProposed
@@ -92,7 +105,8 @@ class _Mind:
     @classmethod
     def of(cls, workspace: Workspace, now: datetime) -> _Mind:
         account, order, asked = workspace.x_account, ranking.current(), proposers()
-        said = "\n".join([repr(order), repr(voice.current()), *(each.rules() for each in asked)])
+        told = [settings.X_ACCESS_TIER, repr(order), repr(voice.current())]
+        said = "\n".join([*told, *map(_rules_of, asked)])
         rules = hashlib.sha256(said.encode()).hexdigest()
         return cls(workspace, account.x_user_id, account.username, order, asked, rules, now)
 
@@ -119,6 +133,17 @@ class _Mind:
         return str(intent) if parts["intent"] is None else ""
 
 
+def _rules_of(proposer: Proposer) -> str:
+    """Nothing for one that fails: what it has to say now is told by its next proposal."""
+    try:
+        return str(proposer.rules())
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("proposer_failed", extra={"proposer": proposer.name})
+        return ""
+
+
 # --- taking in ----------------------------------------------------------------------------------------
 
 
@@ -133,9 +158,8 @@ def _reopen(mind: _Mind) -> None:
     skipped = mind.workspace.candidates.filter(
         state=_SKIPPED, source_post__posted_at__gte=mind.now - RELEVANT_FOR
     )
-    summoned_since = Q(reason=NOT_SUMMONED) & ~Q(
-        source_post__eligibility=SourcePost.Eligibility.NOT_SUMMONED
-    )
+    answered = [name for name, points in mind.ranking.eligibility.items() if points is not None]
+    summoned_since = Q(reason=NOT_SUMMONED, source_post__eligibility__in=answered)
     back = Q(reason=GONE, source_post__gone_at=None)
     other_rules = ~Q(rules=mind.rules) & ~Q(reason__in=_FINAL)
     again = skipped.filter(summoned_since | back | other_rules)
@@ -146,21 +170,28 @@ def _reopen(mind: _Mind) -> None:
 
 def _take_in(mind: _Mind, *, actor: Actor) -> None:
     """Make a candidate of each post; pleas are honoured before anything is proposed."""
-    posts = SourcePost.objects.filter(
-        workspace=mind.workspace, candidate=None, posted_at__gte=mind.now - HEARD_FOR
-    )
     answered = QueueItem.objects.filter(source_post=models.OuterRef("pk"))
-    unseen = posts.annotate(answered=models.Exists(answered)).order_by("posted_at", "pk")
+    unseen = _unseen(mind.workspace, mind.now).annotate(answered=models.Exists(answered))
     posts_left = unseen.iterator(_TAKEN_IN_AT_ONCE)
     while some := list(islice(posts_left, _TAKEN_IN_AT_ONCE)):
-        for post in some:
-            honour_plea(post, actor=actor, now=mind.now)
+        _honour_pleas(some, actor=actor, now=mind.now)
         left_alone = _left_alone(some)
         found = [_candidate(post, mind, left_alone) for post in some]
         Candidate.objects.bulk_create(found, ignore_conflicts=True)
 
 
-def _left_alone(posts: list[SourcePost]) -> set[str]:
+def _unseen(workspace: Workspace, now: datetime) -> models.QuerySet[SourcePost]:
+    """Posts that are no candidates yet, in the order in which they were said."""
+    posts = SourcePost.objects.filter(workspace=workspace, candidate=None)
+    return posts.filter(posted_at__gte=now - HEARD_FOR).order_by("posted_at", "pk")
+
+
+def _honour_pleas(posts: Iterable[SourcePost], *, actor: Actor, now: datetime) -> None:
+    for post in posts:
+        honour_plea(post, actor=actor, now=now)
+
+
+def _left_alone(posts: Sequence[SourcePost]) -> set[str]:
     """Which of the posts' authors want no answer; the posts are of one workspace."""
     authors = {post.author_id for post in posts}
     known = OptOut.objects.filter(workspace=posts[0].workspace_id, author_id__in=authors)
@@ -201,6 +232,9 @@ def _whose_turn_it_is(workspace: Workspace) -> Iterator[Candidate]:
 def _look_at(candidate: Candidate, mind: _Mind, *, actor: Actor) -> QueueItem | None:
     """The item that came of it. None when it was passed over, or somebody else looked first."""
     post = candidate.source_post
+    if QueueItem.objects.filter(source_post=post).exists():  # made while the post was taken in
+        _mine(candidate).update(state=_QUEUED, looked_at=mind.now)
+        return None
     columns = mind.columns(post)
     for name, value in columns.items():
         setattr(candidate, name, value)
@@ -246,7 +280,10 @@ def _proposal(candidate: Candidate, mind: _Mind) -> tuple[tuple[str, Proposal] |
     for proposer in mind.proposers:
         try:
             variants = list(islice(proposer.propose(asked), _VARIANTS))
-            texts = fresh.first(variants)
+            texts = [
+                replace(each, template=storable_text(each.template))
+                for each in fresh.first(variants)
+            ]
         except DatabaseError:
             raise
         except Exception:  # whatever a proposer does wrong costs this proposal only
@@ -277,7 +314,7 @@ class _Fresh:
         to_author = items.filter(source_post__author_id=post.author_id).values_list(
             "text", flat=True
         )
-        said = frozenset(map(_plain, [*(text for text, _ in lately), *to_author[:RECENT_TEXTS]]))
+        said = frozenset(map(_plain, [*(text for text, _ in lately), *to_author]))
         return cls(said, tuple(template for _, template in lately))
 
     def first(self, variants: list[Proposal]) -> list[Proposal]:

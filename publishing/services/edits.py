@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from publishing.models import Edit, QueueItem
 from workspaces.models import User
 
-_PIECES = re.compile(r"\s+|\w+|[^\w\s]")
+_PIECES = re.compile(r"[!-~]{40,}|\s+|\w+|[^\w\s]")  # what is so long is a link: one word
 
 
 def note_edit(item: QueueItem, *, before: str, by: User, door: str, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from publishing.errors import AlreadyProposed, ItemNotFound
 from publishing.models import Candidate, Kind, QueueItem
@@ -79,11 +80,14 @@ def add_item(
 ) -> QueueItem:
     """Write down an item whose content was checked; its post is no candidate any more.
 
-    Raises AlreadyProposed, also when the `candidate` is not as it was read.
+    Raises AlreadyProposed, also when the `candidate` is not as it was read, or its author was told the same
+    since.
     """
     try:
         with transaction.atomic(durable=True):
             number = next_number(workspace)
+            if candidate:
+                _check_not_said(candidate.source_post, text, number=number)
             until = _relevance(source_post)
             if scheduled_for and source_post is None:
                 until = check_time(workspace, scheduled_for, now=now)["relevant_until"]
@@ -116,6 +120,14 @@ def add_item(
     except IntegrityError:
         raise AlreadyProposed from None
     return item
+
+
+def _check_not_said(post: SourcePost, text: str, *, number: int) -> None:
+    """Raise AlreadyProposed when another turn, at this moment, chose the same words for the post's author,
+    or for the item before. The workspace is locked."""
+    theirs = Q(source_post__author_id=post.author_id) | Q(number=number - 1)
+    if QueueItem.objects.filter(theirs, workspace=post.workspace_id, text=text).exists():
+        raise AlreadyProposed
 
 
 def _queue_candidate(post: SourcePost, seen: Candidate | None, *, now: datetime) -> None:

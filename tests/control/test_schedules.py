@@ -14,9 +14,10 @@ from django_q.models import Schedule as ScheduleRow
 from control import schedules, services
 from control.models import Heartbeat
 from control.tasks import beat, cycle
+from publishing.services import propose_replies
 from revfirst.health import run_checks
-from tests.factories import XAccountFactory
-from tests.worlds import environment, manage
+from tests.factories import SourcePostFactory, XAccountFactory
+from tests.worlds import WORKER, environment, manage
 from workspaces.models import Workspace
 from x_integration.models import Feed, Spend
 from x_integration.services import mentions_feed
@@ -130,6 +131,22 @@ def test_what_is_switched_off_is_not_due():
     workspace, now = XAccountFactory().workspace, timezone.now()
     mentions_feed(workspace, now=now)
     Feed.objects.update(is_on=False)
+    assert services.workspaces_to_cycle(due_at=now) == []
+
+
+def test_who_waits_for_a_turn_has_one_though_nothing_is_read(monkeypatch):
+    """The mentions were switched off while more waited than one turn takes."""
+    monkeypatch.setattr("publishing.services.candidates.LOOKS_A_CYCLE", 1)
+    monkeypatch.setattr("publishing.services.candidates.FOR_THE_OLDEST", 1)
+    workspace, now = XAccountFactory().workspace, timezone.now()
+    mentions_feed(workspace, now=now)
+    Feed.objects.update(is_on=False)
+    for _ in range(2):
+        SourcePostFactory(workspace=workspace)
+    propose_replies(workspace, actor=WORKER, now=now)
+    assert services.workspaces_to_cycle(due_at=now) == [workspace]
+    cycle()
+    assert workspace.items.count() == 2
     assert services.workspaces_to_cycle(due_at=now) == []
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from django.db import OperationalError
@@ -20,8 +21,10 @@ from publishing.services import (
     propose_anyway,
     propose_item,
     propose_replies,
+    reject_item,
 )
 from publishing.services.edits import difference
+from revfirst.errors import RevFirstError
 from tests.concurrency import run_together
 from tests.factories import (
     MembershipFactory,
@@ -152,6 +155,23 @@ def test_who_summons_us_after_all_is_a_candidate_again(workspace):
     assert Candidate.objects.get().version == 2
 
 
+def test_on_another_tier_what_was_passed_over_is_looked_at_again(workspace, settings):
+    post = said(workspace, eligibility=SourcePost.Eligibility.NOT_SUMMONED)
+    assert cycle(workspace) == []
+    settings.X_ACCESS_TIER = "enterprise"
+    assert cycle(workspace) == [post]
+
+
+def test_whoever_has_no_points_though_summoned_is_looked_at_once(workspace, settings, tmp_path):
+    shipped, rules = Path(settings.CANDIDATES_FILE_PATH).read_text(), tmp_path / "candidates.yaml"
+    rules.write_text(shipped.replace("summoned: 20", "summoned: null", 1))
+    settings.CANDIDATES_FILE_PATH = str(rules)
+    said(workspace)
+    for _ in range(2):
+        assert cycle(workspace) == []
+    assert Candidate.objects.get().version == 1
+
+
 def test_other_rules_do_not_wake_who_wants_to_be_left_alone(workspace, settings):
     said(workspace, "please stop replying to me")
     cycle(workspace)
@@ -200,12 +220,18 @@ def test_points_for_recency_halve(workspace, half_lives):
 
 @pytest.mark.parametrize(
     "metrics",
-    [None, [], "x", {"like_count": None}, {"like_count": "9"}, {"like_count": -5}, {"like_count": True}],
+    [None, [], "x", 5, ["like_count"], "like_count", {"like_count": None}, {"like_count": "9"}, {"like_count": -5}, {"like_count": True}],
 )  # fmt: skip
 def test_broken_numbers_of_x_count_nothing(workspace, metrics):
     said(workspace, payload={"public_metrics": metrics})
     cycle(workspace)
     assert Candidate.objects.get().parts["engagement"] <= 3
+
+
+def test_a_number_that_nobody_can_count_is_all_the_points(workspace):
+    said(workspace, payload={"public_metrics": {"like_count": 10**400}})
+    cycle(workspace)
+    assert Candidate.objects.get().parts["engagement"] == 20
 
 
 def test_both_dialects_count_reposts(workspace):
@@ -263,6 +289,19 @@ def test_an_author_never_gets_the_same_text_twice(workspace):
     assert workspace.candidates.filter(reason="no_text").count() == 2
 
 
+def test_two_turns_at_once_never_choose_the_same_text_for_one_author(workspace, monkeypatch):
+    """Each had read what was said before the other said it."""
+    nothing = candidates._Fresh(frozenset(), ())
+    monkeypatch.setattr(candidates._Fresh, "for_author_of", lambda post: nothing)
+    for _ in range(2):
+        said(workspace, "Lovely!", by="77")
+    assert len(cycle(workspace)) == 1
+    monkeypatch.undo()
+    assert len(cycle(workspace)) == 1
+    texts = list(QueueItem.objects.values_list("text", flat=True))
+    assert len(texts) == len(set(texts)) == 2
+
+
 class Clumsy:
     """A proposer that fails for some, and answers nonsense to others."""
 
@@ -300,6 +339,31 @@ def test_a_failing_proposer_costs_that_proposal_only(workspace, clumsy):
     assert QueueItem.objects.get(source_post__text="too long").text == "Short."
 
 
+class Confused(Clumsy):
+    """Does not know its own rules, nor its templates."""
+
+    def propose(self, asked):
+        """The template is none where it is asked for a number."""
+        name = 5 if "number" in asked.post.text else "a\x00b"
+        return [Proposal(f"Hello {asked.post.author_username}.", name)]
+
+    def rules(self):
+        """A file went away in this moment."""
+        raise FileNotFoundError
+
+
+def test_a_proposer_that_fails_beside_its_proposals_keeps_nobody_waiting(workspace, settings):
+    mine = "tests.publishing.test_candidates.Confused"
+    settings.REPLY_PROPOSERS = [mine, "publishing.proposers.template.TemplateProposer"]
+    for author, text in enumerate(["a number", "fine"]):
+        said(workspace, text, by=str(author))
+    assert {post.text for post in cycle(workspace)} == {"a number", "fine"}
+    assert sorted(QueueItem.objects.values_list("origin", "template")) == [
+        ("clumsy", "ab"),
+        ("template", "en/mention:1"),
+    ]
+
+
 def test_where_one_proposer_fails_the_next_is_asked(workspace, clumsy):
     clumsy.REPLY_PROPOSERS += ["publishing.proposers.template.TemplateProposer"]
     said(workspace, "explode")
@@ -322,6 +386,21 @@ def test_without_rules_nothing_is_looked_at(workspace, settings, tmp_path):
     assert not Candidate.objects.exists()
 
 
+@pytest.mark.parametrize("file", ["CANDIDATES_FILE_PATH", "BRAND_VOICE_FILE_PATH"])
+def test_a_plea_does_not_wait_for_a_file_to_be_mended(workspace, settings, tmp_path, file):
+    """What is approved goes out meanwhile."""
+    shipped = getattr(settings, file)
+    setattr(settings, file, str(tmp_path / "none.yaml"))
+    said(workspace, "please stop replying to me")
+    for _ in range(2):
+        with pytest.raises(RevFirstError, match="cannot be read"):
+            cycle(workspace)
+    assert OptOut.objects.get().author_id == "77"
+    setattr(settings, file, shipped)
+    assert cycle(workspace) == []
+    assert Candidate.objects.get().reason == "opted_out"
+
+
 def test_what_a_person_proposed_is_no_candidate_any_more(workspace):
     post = said(workspace)
     propose_item(workspace, text="Hi", source_post=post, actor=WORKER, now=NOW)
@@ -331,6 +410,17 @@ def test_what_a_person_proposed_is_no_candidate_any_more(workspace):
     propose_item(workspace, text="Hi you", source_post=other, actor=WORKER, now=NOW)
     other.candidate.refresh_from_db()
     assert (other.candidate.state, other.candidate.reason) == ("queued", "")
+
+
+def test_what_was_answered_while_it_was_taken_in_is_not_proposed_after_a_rejection(workspace):
+    """The item was not there yet when its post was read, and found no candidate."""
+    post = said(workspace)
+    item = propose_item(workspace, text="Hi", source_post=post, actor=WORKER, now=NOW)
+    new = {"rules": "", "intent": "thanks", "score": 1, "parts": {}, "found_at": NOW}
+    Candidate.objects.create(source_post=post, workspace=workspace, **new)
+    reject_item(item.pk, version=1, reason="No.", actor=operator(workspace), now=NOW)
+    assert cycle(workspace) == []
+    assert Candidate.objects.get().state == "queued"
 
 
 def test_a_member_may_want_a_reply_to_what_was_passed_over(workspace):
@@ -351,6 +441,22 @@ def test_nobody_is_bothered_who_wants_to_be_left_alone_whoever_asks(workspace):
     cycle(workspace)
     with pytest.raises(Blocked, match="opted out"):
         propose_anyway(post.candidate, actor=operator(workspace), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"gone_at": NOW, "gone_reason": SourcePost.Gone.NOT_FOUND}, "no longer"),
+        ({"posted_at": NOW - timedelta(days=8)}, "too late"),
+    ],
+)
+def test_what_could_not_be_sent_is_not_proposed_whoever_asks(workspace, fields, why):
+    """The sweep would expire it at once, and the page had said that it was proposed."""
+    post = said(workspace, **fields)
+    cycle(workspace)
+    with pytest.raises(RevFirstError, match=why):
+        propose_anyway(post.candidate, actor=operator(workspace), now=NOW)
+    assert not QueueItem.objects.exists()
 
 
 def test_a_stranger_wants_nothing_here(workspace):
@@ -420,3 +526,11 @@ def test_the_items_page_shows_score_and_edits(workspace, client):
     edits = page.partition('class="edits"')[2].partition("</ul>")[0]
     assert '<ins dir="auto">Hi</ins>' in edits
     assert "<b>" not in edits
+
+
+def test_the_difference_of_long_links_is_found_in_no_time():
+    """It is looked for while the item is locked."""
+    before, after = ("https://x.example/" + piece * 480 for piece in ("a/", "a."))
+    began = monotonic()
+    assert difference(before, after) == [("-", before), ("+", after)]
+    assert monotonic() - began < 0.1

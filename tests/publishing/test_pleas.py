@@ -7,6 +7,7 @@ import pytest
 import yaml
 from django.core import checks
 
+from publishing import operator_files
 from publishing.pleas import OURS, asks_to_be_left_alone
 from tests.worlds import ROOT
 
@@ -118,3 +119,17 @@ def test_without_the_file_the_known_words_hold(settings):
     settings.OPT_OUTS_FILE_PATH = "/nowhere/opt_outs.yaml"
     assert [problem for problem, _ in found()] == ["publishing.E003"]
     assert asks_to_be_left_alone("stop")
+
+
+def test_a_broken_file_is_parsed_once_however_many_posts_are_read(write, settings, monkeypatch):
+    """Parsing takes its time, and a turn reads thousands of posts."""
+    write("nl: [")
+    parsed, content_of = list[str](), operator_files.content_of
+
+    def counted(path, *, size):
+        parsed.append(str(path))
+        return content_of(path, size=size)
+
+    monkeypatch.setattr(operator_files, "content_of", counted)
+    assert [asks_to_be_left_alone(said) for said in ("stop", "nice", "stop")] == [True, False, True]
+    assert parsed.count(settings.OPT_OUTS_FILE_PATH) == 1

@@ -1,5 +1,6 @@
 """What is proposed, to whom, and what is not."""
 
+import os
 from functools import partial
 
 import pytest
@@ -9,10 +10,11 @@ from publishing import ranking
 from publishing.errors import AlreadyProposed, BadContent
 from publishing.models import QueueItem
 from publishing.proposers import Asked
+from publishing.proposers import template as templates
 from publishing.proposers.template import TemplateProposer
 from publishing.services import propose_item, propose_replies
 from publishing.states import State
-from publishing.text import weighted_length
+from publishing.text import links_in, weighted_length
 from tests.concurrency import run_together
 from tests.factories import (
     MembershipFactory,
@@ -114,9 +116,34 @@ def test_every_language_answers_every_intent_in_several_ways_that_fit(repository
             assert all(weighted_length(each.text) <= 280 for each in made)
 
 
+def test_an_edit_of_a_template_counts_at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(templates, "FOLDER", tmp_path)
+    (tmp_path / "en").mkdir()
+    for said in ("Hello, {{ author }}.", "Good day."):
+        (tmp_path / "en/mention.txt").write_text(said)
+        os.utime(tmp_path / "en/mention.txt", (len(said), len(said)))
+        [made] = variants("mention", author_username="lia")
+        assert made.text == said.replace("{{ author }}", "lia")
+
+
 def test_their_words_are_quoted_without_names_and_links():
     said = "@cafe @lia the $AAPL https://x.example/a #new blend is great"
     assert "“the blend is great”" in variants("thanks", text=said)[-1].text
+
+
+@pytest.mark.parametrize(
+    ("said", "quoted"),
+    [
+        ("write to me at hello@shop.example now", "write to me at now"),
+        ("see cheap-coffee.example/sale now", "see now"),
+        ("@cafeコーヒー最高", "コーヒー最高"),
+        ("Great.@cafe", "Great."),
+    ],
+)
+def test_neither_a_link_nor_an_address_of_theirs_becomes_a_link_of_ours(said, quoted):
+    text = variants("thanks", text=said)[-1].text
+    assert f"“{quoted}”" in text
+    assert not list(links_in(text))
 
 
 def test_two_proposals_for_one_post_leave_one_item(workspace):

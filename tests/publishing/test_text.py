@@ -62,6 +62,15 @@ def test_names_tags_and_symbols_are_read_outside_of_links():
     assert symbols_in(text) == ["A"]
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("RT@eva", ["eva"]), ("see rt@Eva: tea", ["eva"]), ("art@eva", []), ("a.rt@eva", [])],
+)
+def test_a_name_may_follow_a_repost_s_two_letters(text, names):
+    """twitter-text, validMentionPrecedingChars."""
+    assert names_in(text) == names
+
+
 def test_a_sequence_is_one_emoji():
     family, flag, thumb = "👨‍👩‍👧‍👦", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "👍🏿"
     assert emoji_in(f"a{family}{flag}b{thumb}1") == [family, flag, thumb]
