@@ -13,7 +13,7 @@ from revfirst.clock import ticking
 from revfirst.errors import RevFirstError
 from workspaces import audit
 from workspaces.services import place_hold
-from x_integration.client import LARGEST_PAGE, Window
+from x_integration.client import LARGEST_PAGE, SEARCHED_BACK, Window
 from x_integration.models import Feed, RateWindow, XAccount
 from x_integration.prices import POST_READ, price, utc_day
 from x_integration.services.gone import note_what_is_gone
@@ -186,7 +186,7 @@ class _Run:
     def _pages(self, x: XClient, token: str) -> Iterator[Page]:
         """The pages that are left to read, of posts younger than the mark and a bit."""
         until = self._oldest if self._falls else 0
-        if until and until <= self._since + 1:  # it broke off before its last page, which was empty
+        if until and until <= self._since + 1:  # nothing is left, or nothing that X still shows
             return iter(())
         window = Window(str(self._since or ""), str(until or ""), self._page_size)
         if self._kind == Feed.Kind.SEARCH:
@@ -194,8 +194,13 @@ class _Run:
         return x.mentions(self._account.x_user_id, window, access_token=token)
 
     def _read_since(self) -> int:
-        """The id above which to read: a bit below the mark, or where the UTC day began."""
+        """The id above which to read: a bit below the mark, or where the UTC day began.
+
+        X refuses to search further back, and would do so for ever where a gap lies there.
+        """
         since = earlier(int(self._feed.seen_until or 0), OVERLAP)
+        if self._kind == Feed.Kind.SEARCH:
+            return max(since, first_id_at(self._now - SEARCHED_BACK))
         midnight = self._now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return min(since, first_id_at(midnight)) if self._looks_back() else since
 
