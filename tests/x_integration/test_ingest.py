@@ -141,6 +141,30 @@ def test_a_mention_that_x_shows_hours_late_is_found_when_the_day_is_read_again(x
     assert x.ingest(cafe, now=noon + timedelta(hours=3, seconds=1)) == 1
 
 
+def test_a_day_that_could_not_be_read_again_is_tried_with_the_next_run(x, cafe, noon):
+    hear(x, cafe, 1)
+    x.ingest(cafe, now=noon)
+    hear_of_the_past(x, noon - timedelta(hours=5))
+    later = noon + timedelta(hours=3, seconds=1)
+    x.fault("html", method="GET", path=MENTIONS)
+    with pytest.raises(XReadFailed):
+        x.ingest(cafe, now=later)
+    assert x.ingest(cafe, now=later + timedelta(minutes=2)) == 1
+
+
+def test_a_day_whose_reading_breaks_off_is_read_again_after_the_gap(x, cafe, noon):
+    said = hear(x, cafe, 1)
+    x.ingest(cafe, now=noon)
+    hear_of_the_past(x, noon - timedelta(hours=5))
+    later = noon + timedelta(hours=3, seconds=1)
+    body = page_with({"id": said[0]}, next_token="more")
+    x.fault("status", method="GET", path=MENTIONS, status=200, body=body)
+    x.fault("html", method="GET", path=MENTIONS)
+    with pytest.raises(XReadFailed):
+        x.ingest(cafe, now=later)
+    assert [x.ingest(cafe, now=later) for _ in range(3)] == [0, 1, 0]
+
+
 def test_what_a_day_read_again_shows_once_more_costs_nothing(x, cafe, noon):
     hear(x, cafe, 3)
     x.ingest(cafe, now=noon)

@@ -133,6 +133,7 @@ class _Run:
         self._endpoint = _ENDPOINT[self._kind]
         self._newest, self._oldest = int(feed.reading_from or 0), int(feed.read_down_to or 0)
         self._fills_a_gap = bool(feed.read_down_to)
+        self._owes_a_look_back = self._look_back_is_due()
         self._since = self._read_since()
         self._falls = True  # each page is older than the one before, as X promises
         self._is_whole = False
@@ -166,11 +167,12 @@ class _Run:
         mark, gap = int(self._feed.seen_until or 0), self._falls and self._newest and self._oldest
         if self._is_whole:
             mark, gap = max(mark, min(self._newest, first_id_at(self._now + CLOCK_SKEW))), 0
+        still_owed = self._owes_a_look_back and not (self._looks_back() and self._is_whole)
         return {
             "seen_until": str(mark or ""),
             "reading_from": str(self._newest) if gap else "",
             "read_down_to": str(self._oldest) if gap else "",
-            "last_read_at": self._now,
+            "last_read_at": self._feed.last_read_at if still_owed else self._now,
             "next_read_at": self._not_before or self._now + self._pause(mark),
         }
 
@@ -205,15 +207,19 @@ class _Run:
         return min(since, first_id_at(midnight)) if self._looks_back() else since
 
     def _looks_back(self) -> bool:
+        return self._owes_a_look_back and not self._fills_a_gap
+
+    def _look_back_is_due(self) -> bool:
         """Whether the day's mentions are due again: at most 800, and of these only new ones cost.
 
-        A small budget makes small pages, and these too many requests.
+        They are until a run has read them whole; one that fills a gap comes first. A small budget makes
+        small pages, and these too many requests.
         """
         last, shift = self._feed.last_read_at, timedelta(minutes=self._feed.pk)  # not all at once
         is_due = last is None or _turn(last + shift) != _turn(self._now + shift)
         affordable = self._page_size() == LARGEST_PAGE
         is_mentions = self._kind == Feed.Kind.MENTIONS
-        return is_mentions and is_due and affordable and not self._fills_a_gap
+        return is_mentions and is_due and affordable
 
     def _store(self, page: Page, *, actor: Actor) -> None:
         """The page's posts, what it cost, and how far we are: all of it, or nothing."""
