@@ -23,7 +23,7 @@ from publishing.pleas import asks_to_be_left_alone
 from publishing.proposers import Asked, Proposal, Proposer, proposers
 from publishing.services.content import RECENT_TEXTS, objections_to
 from publishing.services.opt_outs import honour_plea, is_left_alone
-from publishing.services.propose import RELEVANT_FOR, add_item
+from publishing.services.propose import RELEVANT_FOR, add_item, check_can_be_answered
 from workspaces.actors import Actor
 from workspaces.models import Workspace
 from workspaces.services import check_member
@@ -59,13 +59,14 @@ def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> lis
 def propose_anyway(candidate: Candidate, *, actor: Actor, now: datetime) -> QueueItem:
     """Propose a reply to a post that was passed over, because a person wants one.
 
-    Raises WorkspaceNotFound for a stranger, Blocked when its author is left alone, AlreadyProposed, or
-    NothingToSay when no proposer has a text that is fresh and allowed.
+    Raises WorkspaceNotFound for a stranger, Blocked when its author is left alone or X shows it no longer,
+    AlreadyProposed, or NothingToSay when no proposer has a text that is fresh and allowed.
     """
     if actor.user:
         check_member(actor.user, candidate.workspace)
     if is_left_alone(candidate.source_post):
         raise Blocked("author_opted_out")
+    check_can_be_answered(candidate.source_post)
     mind = _Mind.of(candidate.workspace, now)
     if candidate.state == _QUEUED:
         raise AlreadyProposed

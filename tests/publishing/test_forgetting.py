@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from publishing.errors import Blocked, WrongState
-from publishing.models import Approval, OptOut, PublishAttempt, QueueItem
+from publishing.models import Approval, Candidate, OptOut, PublishAttempt, QueueItem
 from publishing.services import (
     approve_item,
     claim_item,
@@ -20,6 +20,7 @@ from publishing.services import (
     hand_off_item,
     look_for_what_is_gone,
     opt_out_author,
+    propose_anyway,
     propose_item,
     propose_replies,
     publish_directly,
@@ -287,6 +288,30 @@ def test_nothing_is_proposed_or_sent_directly_to_what_is_gone(x, cafe, settings)
             x=XClient(),
             clock=timezone.now,
         )
+
+
+def test_no_person_proposes_an_answer_to_what_is_gone(x, cafe):
+    post = x.heard(cafe, by="lia", text="@cafe lovely!")
+    candidate = Candidate.objects.create(
+        source_post=post,
+        workspace=cafe,
+        state="skipped",
+        reason="no_text",
+        score=0,
+        parts={},
+        found_at=timezone.now(),
+        looked_at=timezone.now(),
+    )
+    SourcePost.objects.update(gone_at=timezone.now(), gone_reason="not_found")
+    post.refresh_from_db()
+    by: dict[str, Any] = {"actor": operator(cafe), "now": timezone.now()}
+    for propose in (
+        lambda: propose_item(cafe, text="Thank you!", source_post=post, **by),
+        lambda: propose_anyway(Candidate.objects.get(pk=candidate.pk), **by),
+    ):
+        with pytest.raises(Blocked, match="target not eligible"):
+            propose()
+    assert QueueItem.objects.count() == 0
 
 
 def test_an_edit_that_quotes_it_meanwhile_is_expired_and_forgotten(x, cafe, quoting):
