@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from publishing.errors import Blocked, WrongState
 from publishing.models import Approval, Candidate, OptOut, PublishAttempt, QueueItem
+from publishing.proposers import Proposal
 from publishing.services import (
     approve_item,
+    candidates,
     claim_item,
     compare_workspace,
     edit_item,
@@ -312,6 +314,27 @@ def test_no_person_proposes_an_answer_to_what_is_gone(x, cafe):
         with pytest.raises(Blocked, match="target not eligible"):
             propose()
     assert QueueItem.objects.count() == 0
+
+
+def test_what_was_said_to_an_author_is_not_said_again_when_it_is_forgotten(x, cafe, monkeypatch):
+    class Parrot:
+        name = "parrot"
+
+        def rules(self):
+            return ""
+
+        def propose(self, asked):
+            yield Proposal("Thank you so much!", "one")
+            yield Proposal("How kind of you!", "two")
+
+    monkeypatch.setattr(candidates, "proposers", lambda: [Parrot()])
+    first = x.approved(cafe, by="lia")
+    x.publish(first)
+    goes(first)
+    x.sweep()
+    assert (shown(first).state, first.text) == (State.PUBLISHED, "")
+    QueueItem.objects.update(template="")  # the template's turn came long ago
+    assert x.pending(cafe, by="lia").text == "How kind of you!"
 
 
 def test_an_edit_that_quotes_it_meanwhile_is_expired_and_forgotten(x, cafe, quoting):
