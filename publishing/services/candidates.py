@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -17,7 +17,13 @@ from django.db import DatabaseError, models
 from django.db.models import F, Q
 
 from publishing import ranking, voice
-from publishing.errors import AlreadyProposed, Blocked, NothingToSay
+from publishing.errors import (
+    AlreadyProposed,
+    Blocked,
+    NoBrandVoice,
+    NoRanking,
+    NothingToSay,
+)
 from publishing.models import Candidate, OptOut, PublishAttempt, QueueItem
 from publishing.pleas import asks_to_be_left_alone
 from publishing.proposers import Asked, Proposal, Proposer, proposers
@@ -47,9 +53,14 @@ def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> lis
     """Take in what was said since, and propose a reply to the candidates whose turn it is.
 
     Whoever asks to be left alone is, from this moment. Raises NoRanking or NoBrandVoice when a file of the
-    operators cannot be used: then nothing is looked at.
+    operators cannot be used: then nothing is looked at, but for who asks.
     """
-    mind = _Mind.of(workspace, now)
+    try:
+        mind = _Mind.of(workspace, now)
+    except (NoRanking, NoBrandVoice):
+        for post in _not_taken_in(workspace, now).iterator(_TAKEN_IN_AT_ONCE):
+            honour_plea(post, actor=actor, now=now)
+        raise
     _expire(workspace, now)
     _reopen(mind)
     _take_in(mind, actor=actor)
@@ -146,11 +157,8 @@ def _reopen(mind: _Mind) -> None:
 
 def _take_in(mind: _Mind, *, actor: Actor) -> None:
     """Make a candidate of each recent post; pleas are honoured before anything is proposed."""
-    posts = SourcePost.objects.filter(
-        workspace=mind.workspace, candidate=None, posted_at__gte=mind.now - RELEVANT_FOR
-    )
     answered = QueueItem.objects.filter(source_post=models.OuterRef("pk"))
-    unseen = posts.annotate(answered=models.Exists(answered)).order_by("posted_at", "pk")
+    unseen = _not_taken_in(mind.workspace, mind.now).annotate(answered=models.Exists(answered))
     posts_left = unseen.iterator(_TAKEN_IN_AT_ONCE)
     while some := list(islice(posts_left, _TAKEN_IN_AT_ONCE)):
         for post in some:
@@ -160,7 +168,13 @@ def _take_in(mind: _Mind, *, actor: Actor) -> None:
         Candidate.objects.bulk_create(found, ignore_conflicts=True)
 
 
-def _left_alone(posts: list[SourcePost]) -> set[str]:
+def _not_taken_in(workspace: Workspace, now: datetime) -> models.QuerySet[SourcePost]:
+    """Recent posts that are no candidates yet, the oldest first."""
+    posts = SourcePost.objects.filter(workspace=workspace, candidate=None)
+    return posts.filter(posted_at__gte=now - RELEVANT_FOR).order_by("posted_at", "pk")
+
+
+def _left_alone(posts: Sequence[SourcePost]) -> set[str]:
     """Which of the posts' authors want no answer; the posts are of one workspace."""
     authors = {post.author_id for post in posts}
     known = OptOut.objects.filter(workspace=posts[0].workspace_id, author_id__in=authors)

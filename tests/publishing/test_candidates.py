@@ -10,7 +10,13 @@ from django.db import OperationalError
 from django.urls import reverse
 from django.utils import timezone
 
-from publishing.errors import AlreadyProposed, Blocked, NoRanking, NothingToSay
+from publishing.errors import (
+    AlreadyProposed,
+    Blocked,
+    NoBrandVoice,
+    NoRanking,
+    NothingToSay,
+)
 from publishing.models import Candidate, OptOut, QueueItem
 from publishing.proposers import Proposal
 from publishing.services import (
@@ -415,3 +421,16 @@ def test_the_items_page_shows_score_and_edits(workspace, client):
     edits = page.partition('class="edits"')[2].partition("</ul>")[0]
     assert '<ins dir="auto">Hi</ins>' in edits
     assert "<b>" not in edits
+
+
+@pytest.mark.parametrize(
+    "which", ["BRAND_VOICE_FILE_PATH", "CANDIDATES_FILE_PATH"], ids=["voice", "ranking"]
+)
+def test_a_plea_is_honoured_while_a_file_of_the_operators_cannot_be_used(
+    workspace, settings, tmp_path, which
+):
+    setattr(settings, which, str(tmp_path / "nowhere.yaml"))
+    said(workspace, "please stop replying to me")
+    with pytest.raises((NoBrandVoice, NoRanking)):
+        cycle(workspace)
+    assert OptOut.objects.get().author_id == "77"
