@@ -17,7 +17,7 @@ from workspaces.models import AuditEvent, Counter, SystemHold
 from x_integration.client import Window, XClient
 from x_integration.errors import NoAccessToken, XReadFailed, XUnauthorized
 from x_integration.models import Feed, SourcePost, Spend, XAccount
-from x_integration.services import ingest_feed, ingest_mentions
+from x_integration.services import ingest, ingest_feed, ingest_mentions
 
 MENTIONS = "/2/users/{id}/mentions"
 
@@ -475,6 +475,14 @@ def test_each_post_is_charged_once_on_a_day_however_often_it_is_read(x, cafe):
     assert spent(cafe) == Decimal("0.015")
     x.ingest(cafe, now=timezone.now() + timedelta(days=1))
     assert spent(cafe) == Decimal("0.030")
+
+
+def test_a_page_that_comes_after_midnight_is_charged_to_the_new_day(x, cafe, monkeypatch):
+    hear(x, cafe, 1)
+    late = timezone.now().replace(hour=23, minute=59, second=59)
+    monkeypatch.setattr(ingest, "ticking", lambda now: lambda: now + timedelta(seconds=2))
+    x.ingest(cafe, now=late)
+    assert Spend.objects.get().day == late.date() + timedelta(days=1)
 
 
 def test_a_post_read_for_two_workspaces_is_charged_to_the_first(x, cafe):

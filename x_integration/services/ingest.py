@@ -128,6 +128,9 @@ class _Run:
         patience: Patience | None,
     ) -> None:
         self._feed, self._account, self._now, self._usd = feed, account, now, usd
+        self._clock = ticking(
+            now
+        )  # a run may begin before midnight, by which X bills, and end after it
         self._patience = patience or Patience(READING_SECONDS)
         self._kind = Feed.Kind(feed.kind)
         self._endpoint = _ENDPOINT[self._kind]
@@ -158,7 +161,7 @@ class _Run:
             pages,
             x=x,
             actor=actor,
-            clock=ticking(self._now),
+            clock=self._clock,
             patience=self._patience,
         )
 
@@ -230,7 +233,7 @@ class _Run:
             new = store_posts(self._account, page.public_posts, now=self._now)
             ids = [post.id for post in page.posts]
             subject = f"feed:{self._feed.pk}"
-            charge = record_post_reads(workspace, ids, subject=subject, now=self._now)
+            charge = record_post_reads(workspace, ids, subject=subject, now=self._clock())
             if new or charge.usd:
                 audit.record(
                     "posts.ingest",
