@@ -16,6 +16,7 @@ from control.models import Heartbeat
 from publishing.models import Candidate
 from publishing.services import propose_replies, usd_for_reading
 from revfirst.batch import Patience
+from revfirst.clock import ticking
 from revfirst.errors import RevFirstError
 from workspaces.actors import Actor
 from workspaces.models import Workspace
@@ -83,14 +84,15 @@ def run_cycle(
     mentions_feed(workspace, now=now)
     feeds = workspace.feeds.filter(is_on=True).select_related("workspace")
     patience = Patience(READING_SECONDS) if only_due else None  # of all of them: a task has 60 s
-    ingested, errors = 0, list[RevFirstError]()
+    ingested, errors, clock = 0, list[RevFirstError](), ticking(now)
     for feed in feeds.due(now) if only_due else feeds.order_by("pk"):
         if patience and not patience.left():
             break
-        usd = usd_for_reading(workspace, now=now)
+        begun = clock()
+        usd = usd_for_reading(workspace, now=begun)
         try:
             ingested += ingest_feed(
-                feed, account, x=x, actor=actor, now=now, usd=usd, patience=patience
+                feed, account, x=x, actor=actor, now=begun, usd=usd, patience=patience
             )
         except RevFirstError as error:
             errors.append(error)

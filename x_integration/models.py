@@ -224,8 +224,9 @@ class Feed(models.Model):
     """What one workspace reads on X: the mentions of its account, or a saved search.
 
     `seen_until` is the newest post of the last complete run. A run that broke off has read from
-    `reading_from` down to `read_down_to`, newest first, and the next one goes on there. Whoever reads
-    holds the lease `leased_until`.
+    `reading_from` down to `read_down_to`, newest first, and the next one goes on there. `last_read_at`
+    waits while the day's mentions are due again and were not read whole. Whoever reads holds the lease
+    `leased_until`.
     """
 
     class Kind(models.TextChoices):

@@ -18,13 +18,14 @@ from django.db import DatabaseError, models
 from django.db.models import F, Q
 
 from publishing import ranking, voice
-from publishing.errors import AlreadyProposed, Blocked, NothingToSay, SourcePostNotFound
-from publishing.models import Candidate, OptOut, QueueItem
+from publishing.errors import AlreadyProposed, Blocked, NothingToSay
+from publishing.models import Candidate, OptOut, PublishAttempt, QueueItem
 from publishing.pleas import asks_to_be_left_alone
 from publishing.proposers import Asked, Proposal, Proposer, proposers
+from publishing.services.attempts import text_hash
 from publishing.services.content import RECENT_TEXTS, objections_to
 from publishing.services.opt_outs import honour_plea, is_left_alone
-from publishing.services.propose import RELEVANT_FOR, add_item
+from publishing.services.propose import RELEVANT_FOR, add_item, check_can_be_answered
 from revfirst.errors import Unavailable
 from revfirst.storable import storable_text
 from workspaces.actors import Actor
@@ -68,17 +69,15 @@ def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> lis
 def propose_anyway(candidate: Candidate, *, actor: Actor, now: datetime) -> QueueItem:
     """Propose a reply to a post that was passed over, because a person wants one.
 
-    Raises WorkspaceNotFound for a stranger, Blocked when its author is left alone or it is too old,
-    SourcePostNotFound when X shows it no longer, AlreadyProposed, or NothingToSay when no proposer has a text
-    that is fresh and allowed.
+    Raises WorkspaceNotFound for a stranger, Blocked when its author is left alone, X shows it no longer or it is
+    too old, AlreadyProposed, or NothingToSay when no proposer has a text that is fresh and allowed.
     """
     post = candidate.source_post
     if actor.user:
         check_member(actor.user, candidate.workspace)
     if is_left_alone(post):
         raise Blocked("author_opted_out")
-    if post.gone_at is not None:
-        raise SourcePostNotFound("X shows that post no longer.")
+    check_can_be_answered(post)
     if post.posted_at <= now - RELEVANT_FOR:
         raise Blocked("too_late")
     mind = _Mind.of(candidate.workspace, now)
@@ -302,9 +301,10 @@ def _proposal(candidate: Candidate, mind: _Mind) -> tuple[tuple[str, Proposal] |
 
 @dataclass(frozen=True)
 class _Fresh:
-    """What was said lately, and to this author ever."""
+    """What was said lately, and to this author ever: what is forgotten since is known by its hash."""
 
     said: frozenset[str]
+    sent: frozenset[str]  # hashes of texts
     used: tuple[str, ...]  # templates, the latest first
 
     @classmethod
@@ -315,12 +315,20 @@ class _Fresh:
             "text", flat=True
         )
         said = frozenset(map(_plain, [*(text for text, _ in lately), *to_author]))
-        return cls(said, tuple(template for _, template in lately))
+        sent = PublishAttempt.objects.open().filter(
+            workspace=post.workspace_id, author_id=post.author_id
+        )
+        hashes = frozenset(sent.values_list("text_hash", flat=True))
+        return cls(said, hashes, tuple(template for _, template in lately))
 
     def first(self, variants: list[Proposal]) -> list[Proposal]:
         """Those that were not said, the template that was used longest ago first."""
-        unsaid = [each for each in variants if _plain(each.text) not in self.said]
-        return sorted(unsaid, key=self._how_lately)
+        return sorted(filter(self._is_unsaid, variants), key=self._how_lately)
+
+    def _is_unsaid(self, proposal: Proposal) -> bool:
+        if _plain(proposal.text) in self.said:
+            return False
+        return not self.sent or text_hash(proposal.text, reply=True) not in self.sent
 
     def _how_lately(self, proposal: Proposal) -> int:
         used = proposal.template in self.used

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from publishing.errors import AlreadyProposed, ItemNotFound
+from publishing.errors import AlreadyProposed, Blocked, ItemNotFound
 from publishing.models import Candidate, Kind, QueueItem
 from publishing.services.content import check_content
 from publishing.services.times import check_time
@@ -40,15 +40,15 @@ def propose_item(
     A reply is relevant for a week after the post that it answers, and a planned post until its window closes
     or it is late, unless `relevant_until` says otherwise.
 
-    Raises BadContent, NoBrandVoice, AlreadyProposed, ItemNotFound for a post that is gone or another workspace's,
-    WorkspaceNotFound for a stranger, and NotATime or SlotTaken for a post at such a time.
+    Raises BadContent, NoBrandVoice, AlreadyProposed, ItemNotFound for another workspace's post,
+    Blocked for one that X shows no longer, WorkspaceNotFound for a stranger, and NotATime or SlotTaken for a
+    post at such a time.
     """
     if actor.user:
         check_member(actor.user, workspace)
     if source_post and source_post.workspace_id != workspace.pk:
         raise ItemNotFound("There is no such post in this workspace.")
-    if source_post and source_post.gone_at is not None:
-        raise ItemNotFound("X shows that post no longer.")
+    check_can_be_answered(source_post)
     check_content(text, workspace=workspace, source_post=source_post)
     return add_item(
         workspace,
@@ -62,6 +62,12 @@ def propose_item(
         actor=actor,
         now=now,
     )
+
+
+def check_can_be_answered(post: SourcePost | None) -> None:
+    """Raise Blocked where X shows the post no longer: the next sweep would expire an answer to it."""
+    if post is not None and post.gone_at is not None:
+        raise Blocked("target_not_eligible")
 
 
 def add_item(

@@ -8,10 +8,12 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from publishing.errors import Blocked, ItemNotFound, WrongState
-from publishing.models import Approval, OptOut, PublishAttempt, QueueItem
+from publishing.errors import Blocked, WrongState
+from publishing.models import Approval, Candidate, OptOut, PublishAttempt, QueueItem
+from publishing.proposers import Proposal
 from publishing.services import (
     approve_item,
+    candidates,
     claim_item,
     compare_workspace,
     edit_item,
@@ -20,6 +22,7 @@ from publishing.services import (
     hand_off_item,
     look_for_what_is_gone,
     opt_out_author,
+    propose_anyway,
     propose_item,
     propose_replies,
     publish_directly,
@@ -289,7 +292,7 @@ def test_nothing_is_proposed_or_sent_directly_to_what_is_gone(x, cafe, settings)
     SourcePost.objects.update(gone_at=timezone.now(), gone_reason="not_found")
     post.refresh_from_db()
     assert propose_replies(cafe, actor=WORKER, now=timezone.now()) == []
-    with pytest.raises(ItemNotFound, match="no longer"):
+    with pytest.raises(Blocked, match="target not eligible"):
         propose_item(cafe, text="Hi", source_post=post, actor=WORKER, now=timezone.now())
     with pytest.raises(Blocked, match="target not eligible"):
         publish_directly(
@@ -300,6 +303,51 @@ def test_nothing_is_proposed_or_sent_directly_to_what_is_gone(x, cafe, settings)
             x=XClient(),
             clock=timezone.now,
         )
+
+
+def test_no_person_proposes_an_answer_to_what_is_gone(x, cafe):
+    post = x.heard(cafe, by="lia", text="@cafe lovely!")
+    candidate = Candidate.objects.create(
+        source_post=post,
+        workspace=cafe,
+        state="skipped",
+        reason="no_text",
+        score=0,
+        parts={},
+        found_at=timezone.now(),
+        looked_at=timezone.now(),
+    )
+    SourcePost.objects.update(gone_at=timezone.now(), gone_reason="not_found")
+    post.refresh_from_db()
+    by: dict[str, Any] = {"actor": operator(cafe), "now": timezone.now()}
+    for propose in (
+        lambda: propose_item(cafe, text="Thank you!", source_post=post, **by),
+        lambda: propose_anyway(Candidate.objects.get(pk=candidate.pk), **by),
+    ):
+        with pytest.raises(Blocked, match="target not eligible"):
+            propose()
+    assert QueueItem.objects.count() == 0
+
+
+def test_what_was_said_to_an_author_is_not_said_again_when_it_is_forgotten(x, cafe, monkeypatch):
+    class Parrot:
+        name = "parrot"
+
+        def rules(self):
+            return ""
+
+        def propose(self, asked):
+            yield Proposal("Thank you so much!", "one")
+            yield Proposal("How kind of you!", "two")
+
+    monkeypatch.setattr(candidates, "proposers", lambda: [Parrot()])
+    first = x.approved(cafe, by="lia")
+    x.publish(first)
+    goes(first)
+    x.sweep()
+    assert (shown(first).state, first.text) == (State.PUBLISHED, "")
+    QueueItem.objects.update(template="")  # the template's turn came long ago
+    assert x.pending(cafe, by="lia").text == "How kind of you!"
 
 
 def test_an_edit_that_quotes_it_meanwhile_is_expired_and_forgotten(x, cafe, quoting):

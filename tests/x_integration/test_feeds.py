@@ -31,6 +31,7 @@ from x_integration.services import (
     switch_feed,
 )
 from x_integration.services.feeds import MOST_SEARCHES
+from x_integration.snowflakes import first_id_at
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SEARCH = "/2/tweets/search/recent"
@@ -210,6 +211,13 @@ def test_a_run_over_the_old_query_leaves_the_new_run_its_lease(x, heard):
     read(heard, change_and_lease, now=now)  # at the same moment: the leases look alike
     feed = Feed.objects.get(pk=heard.pk)
     assert (feed.seen_until, feed.leased_until) == ("", now + timedelta(seconds=60))
+
+
+def test_a_gap_that_x_no_longer_looks_into_is_closed_and_the_search_goes_on(x, heard):
+    """It was off, or out of budget, for longer than X searches back."""
+    old = str(first_id_at(timezone.now() - timedelta(days=8)))
+    Feed.objects.filter(pk=heard.pk).update(reading_from=old, read_down_to=old)
+    assert (read(heard), read(heard)) == (0, 1)
 
 
 def test_a_search_that_is_removed_while_it_is_read_stays_removed(x, heard):

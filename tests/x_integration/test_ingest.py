@@ -17,7 +17,7 @@ from workspaces.models import AuditEvent, Counter, SystemHold
 from x_integration.client import Window, XClient
 from x_integration.errors import NoAccessToken, XReadFailed, XUnauthorized
 from x_integration.models import Feed, SourcePost, Spend, XAccount
-from x_integration.services import ingest_feed, ingest_mentions
+from x_integration.services import ingest, ingest_feed, ingest_mentions
 
 MENTIONS = "/2/users/{id}/mentions"
 
@@ -139,6 +139,30 @@ def test_a_mention_that_x_shows_hours_late_is_found_when_the_day_is_read_again(x
     hear_of_the_past(x, noon - timedelta(hours=5))
     assert x.ingest(cafe, now=noon + timedelta(seconds=1)) == 0
     assert x.ingest(cafe, now=noon + timedelta(hours=3, seconds=1)) == 1
+
+
+def test_a_day_that_could_not_be_read_again_is_tried_with_the_next_run(x, cafe, noon):
+    hear(x, cafe, 1)
+    x.ingest(cafe, now=noon)
+    hear_of_the_past(x, noon - timedelta(hours=5))
+    later = noon + timedelta(hours=3, seconds=1)
+    x.fault("html", method="GET", path=MENTIONS)
+    with pytest.raises(XReadFailed):
+        x.ingest(cafe, now=later)
+    assert x.ingest(cafe, now=later + timedelta(minutes=2)) == 1
+
+
+def test_a_day_whose_reading_breaks_off_is_read_again_after_the_gap(x, cafe, noon):
+    said = hear(x, cafe, 1)
+    x.ingest(cafe, now=noon)
+    hear_of_the_past(x, noon - timedelta(hours=5))
+    later = noon + timedelta(hours=3, seconds=1)
+    body = page_with({"id": said[0]}, next_token="more")
+    x.fault("status", method="GET", path=MENTIONS, status=200, body=body)
+    x.fault("html", method="GET", path=MENTIONS)
+    with pytest.raises(XReadFailed):
+        x.ingest(cafe, now=later)
+    assert [x.ingest(cafe, now=later) for _ in range(3)] == [0, 1, 0]
 
 
 def test_what_a_day_read_again_shows_once_more_costs_nothing(x, cafe, noon):
@@ -451,6 +475,14 @@ def test_each_post_is_charged_once_on_a_day_however_often_it_is_read(x, cafe):
     assert spent(cafe) == Decimal("0.015")
     x.ingest(cafe, now=timezone.now() + timedelta(days=1))
     assert spent(cafe) == Decimal("0.030")
+
+
+def test_a_page_that_comes_after_midnight_is_charged_to_the_new_day(x, cafe, monkeypatch):
+    hear(x, cafe, 1)
+    late = timezone.now().replace(hour=23, minute=59, second=59)
+    monkeypatch.setattr(ingest, "ticking", lambda now: lambda: now + timedelta(seconds=2))
+    x.ingest(cafe, now=late)
+    assert Spend.objects.get().day == late.date() + timedelta(days=1)
 
 
 def test_a_post_read_for_two_workspaces_is_charged_to_the_first(x, cafe):

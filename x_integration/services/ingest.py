@@ -13,7 +13,7 @@ from revfirst.clock import ticking
 from revfirst.errors import RevFirstError
 from workspaces import audit
 from workspaces.services import place_hold
-from x_integration.client import LARGEST_PAGE, Window
+from x_integration.client import LARGEST_PAGE, SEARCHED_BACK, Window
 from x_integration.models import Feed, RateWindow, XAccount
 from x_integration.prices import POST_READ, price, utc_day
 from x_integration.services.gone import note_what_is_gone
@@ -128,11 +128,15 @@ class _Run:
         patience: Patience | None,
     ) -> None:
         self._feed, self._account, self._now, self._usd = feed, account, now, usd
+        self._clock = ticking(
+            now
+        )  # a run may begin before midnight, by which X bills, and end after it
         self._patience = patience or Patience(READING_SECONDS)
         self._kind = Feed.Kind(feed.kind)
         self._endpoint = _ENDPOINT[self._kind]
         self._newest, self._oldest = int(feed.reading_from or 0), int(feed.read_down_to or 0)
         self._fills_a_gap = bool(feed.read_down_to)
+        self._owes_a_look_back = self._look_back_is_due()
         self._since = self._read_since()
         self._falls = True  # each page is older than the one before, as X promises
         self._is_whole = False
@@ -157,7 +161,7 @@ class _Run:
             pages,
             x=x,
             actor=actor,
-            clock=ticking(self._now),
+            clock=self._clock,
             patience=self._patience,
         )
 
@@ -166,11 +170,12 @@ class _Run:
         mark, gap = int(self._feed.seen_until or 0), self._falls and self._newest and self._oldest
         if self._is_whole:
             mark, gap = max(mark, min(self._newest, first_id_at(self._now + CLOCK_SKEW))), 0
+        still_owed = self._owes_a_look_back and not (self._looks_back() and self._is_whole)
         return {
             "seen_until": str(mark or ""),
             "reading_from": str(self._newest) if gap else "",
             "read_down_to": str(self._oldest) if gap else "",
-            "last_read_at": self._now,
+            "last_read_at": self._feed.last_read_at if still_owed else self._now,
             "next_read_at": self._not_before or self._now + self._pause(mark),
         }
 
@@ -186,7 +191,7 @@ class _Run:
     def _pages(self, x: XClient, token: str) -> Iterator[Page]:
         """The pages that are left to read, of posts younger than the mark and a bit."""
         until = self._oldest if self._falls else 0
-        if until and until <= self._since + 1:  # it broke off before its last page, which was empty
+        if until and until <= self._since + 1:  # nothing is left, or nothing that X still shows
             return iter(())
         window = Window(str(self._since or ""), str(until or ""), self._page_size)
         if self._kind == Feed.Kind.SEARCH:
@@ -194,21 +199,30 @@ class _Run:
         return x.mentions(self._account.x_user_id, window, access_token=token)
 
     def _read_since(self) -> int:
-        """The id above which to read: a bit below the mark, or where the UTC day began."""
+        """The id above which to read: a bit below the mark, or where the UTC day began.
+
+        X refuses to search further back, and would do so for ever where a gap lies there.
+        """
         since = earlier(int(self._feed.seen_until or 0), OVERLAP)
+        if self._kind == Feed.Kind.SEARCH:
+            return max(since, first_id_at(self._now - SEARCHED_BACK))
         midnight = self._now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return min(since, first_id_at(midnight)) if self._looks_back() else since
 
     def _looks_back(self) -> bool:
+        return self._owes_a_look_back and not self._fills_a_gap
+
+    def _look_back_is_due(self) -> bool:
         """Whether the day's mentions are due again: at most 800, and of these only new ones cost.
 
-        A small budget makes small pages, and these too many requests.
+        They are until a run has read them whole; one that fills a gap comes first. A small budget makes
+        small pages, and these too many requests.
         """
         last, shift = self._feed.last_read_at, timedelta(minutes=self._feed.pk)  # not all at once
         is_due = last is None or _turn(last + shift) != _turn(self._now + shift)
         affordable = self._page_size() == LARGEST_PAGE
         is_mentions = self._kind == Feed.Kind.MENTIONS
-        return is_mentions and is_due and affordable and not self._fills_a_gap
+        return is_mentions and is_due and affordable
 
     def _store(self, page: Page, *, actor: Actor) -> None:
         """The page's posts, what it cost, and how far we are: all of it, or nothing."""
@@ -219,7 +233,7 @@ class _Run:
             new = store_posts(self._account, page.public_posts, now=self._now)
             ids = [post.id for post in page.posts]
             subject = f"feed:{self._feed.pk}"
-            charge = record_post_reads(workspace, ids, subject=subject, now=self._now)
+            charge = record_post_reads(workspace, ids, subject=subject, now=self._clock())
             if new or charge.usd:
                 audit.record(
                     "posts.ingest",
