@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from publishing.errors import AlreadyProposed, ItemNotFound
 from publishing.models import Candidate, Kind, QueueItem
@@ -17,6 +17,7 @@ from workspaces.services import (
     LOCK_SECONDS_OF_OTHERS,
     LOCK_SECONDS_WITH_A_WORKSPACE,
     check_member,
+    holding_nobody_up,
 )
 from x_integration.models import SourcePost
 
@@ -40,7 +41,7 @@ def propose_item(
     or it is late, unless `relevant_until` says otherwise.
 
     Raises BadContent, NoBrandVoice, AlreadyProposed, ItemNotFound for a post that is gone or another workspace's,
-    WorkspaceNotFound for a stranger, and NotATime or SlotTaken for a post at such a time.
+    WorkspaceNotFound for a stranger, NotATime or SlotTaken for a post at such a time, and Busy.
     """
     if actor.user:
         check_member(actor.user, workspace)
@@ -79,10 +80,10 @@ def add_item(
 ) -> QueueItem:
     """Write down an item whose content was checked; its post is no candidate any more.
 
-    Raises AlreadyProposed, also when the `candidate` is not as it was read.
+    Raises AlreadyProposed, also when the `candidate` is not as it was read, or Busy.
     """
     try:
-        with transaction.atomic(durable=True):
+        with holding_nobody_up():
             number = next_number(workspace)
             until = _relevance(source_post)
             if scheduled_for and source_post is None:
