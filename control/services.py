@@ -87,6 +87,8 @@ def run_cycle(
         if patience and not patience.left():
             break
         usd = usd_for_reading(workspace, now=now)
+        if usd is not None and workspace.feeds.filter(leased_until__gt=now).exists():
+            break  # another turn reads for the same money: what is left is the next one's
         try:
             ingested += ingest_feed(
                 feed, account, x=x, actor=actor, now=now, usd=usd, patience=patience
