@@ -12,7 +12,7 @@ python := $(VENV)/bin/python
 apps := revfirst workspaces x_integration publishing control
 sets := base demo test dev
 
-.PHONY: help demo test lint format bench bench-tokens bench-publishing bench-ingest chaos ingest-runs states requirements clean
+.PHONY: help demo test lint format bench bench-tokens bench-publishing bench-ingest chaos ingest-runs month states requirements clean
 
 help: ## list the commands
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ chaos: ## publish through 1,000 random faults and kills (ARGS="--chaos-seed 7 --
 ingest-runs: ## read through 1,000 random faults and late posts (ARGS="--ingest-seed 7 --ingest-run 12": one again)
 	deploy/make-env dev
 	exec $(python) -m pytest tests/x_integration/test_ingest_runs.py -s --ingest-runs 1000 --ingest-seed random $(ARGS)
+
+month: ## spend a month's budget on 10,000 mentions and 500 replies, beside X's bill
+	deploy/make-env dev
+	exec $(python) -m pytest tests/publishing/test_month.py -s --whole-month $(ARGS)
 
 states: ## write docs/STATES.md from the table of moves
 	deploy/make-env dev

@@ -90,6 +90,8 @@ def run_cycle(
             break
         begun = clock()
         usd = usd_for_reading(workspace, now=begun)
+        if usd is not None and workspace.feeds.filter(leased_until__gt=begun).exists():
+            break  # another turn reads for the same money: what is left is the next one's
         try:
             ingested += ingest_feed(
                 feed, account, x=x, actor=actor, now=begun, usd=usd, patience=patience

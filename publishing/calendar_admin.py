@@ -19,6 +19,7 @@ from publishing.calendar_page import calendar_page
 from publishing.errors import BadContent, NoSlot, NotATime, SlotTaken
 from publishing.models import Kind, OwnPost, QueueItem
 from publishing.own_post_forms import OwnPostForm, PlanForm, hours_of
+from publishing.spend_admin import dollars
 from publishing.text import LIMIT, weighted_length
 from revfirst.admin import told
 from revfirst.errors import RevFirstError
@@ -26,6 +27,7 @@ from revfirst.storable import storable_text
 from workspaces.members_admin import MembersAdmin, actor_of, pressed
 from workspaces.models import User, Workspace
 from workspaces.services import is_operator
+from x_integration.prices import POST, POST_WITH_URL, price, utc_day
 
 
 @admin.register(OwnPost)
@@ -80,7 +82,14 @@ class OwnPostAdmin(MembersAdmin):
             if item is not None:
                 messages.success(request, _answer(item))
                 return self._back(item.workspace)
-        return self._page(request, "add", {"title": "New post of our own", "form": form})
+        today = utc_day(timezone.now())
+        context = {
+            "title": "New post of our own",
+            "form": form,
+            "cheap": dollars(price(POST, on=today)),
+            "dear": dollars(price(POST_WITH_URL, on=today)),
+        }
+        return self._page(request, "add", context)
 
     def plan_view(self, request: HttpRequest, workspace_id: Any) -> HttpResponse:
         """The workspace's plan; an operator changes what they changed on the page."""

@@ -15,7 +15,7 @@ from x_integration.simulator.process import SimulatorProcess
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What `make chaos` and `make ingest-runs` may be asked for."""
+    """What `make chaos`, `make ingest-runs` and `make month` may be asked for."""
     group = parser.getgroup("chaos", "random runs of publishing (tests/publishing/test_chaos.py)")
     group.addoption("--chaos-runs", type=int, default=100, help="how many")
     group.addoption("--chaos-seed", default="20261125", help="of the draws; `random` for another")
@@ -26,6 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--ingest-runs", type=int, default=50, help="how many")
     group.addoption("--ingest-seed", default="20261128", help="of the draws; `random` for another")
     group.addoption("--ingest-run", type=int, help="this one alone")
+    group = parser.getgroup("month", "a month within its budget (tests/publishing/test_month.py)")
+    group.addoption("--whole-month", action="store_true", help="10,000 mentions of 30 days")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -31,6 +31,7 @@ _ERRORS = {
     "x_unseen": "X does not show it to this account.",
     "x_unauthorized": "X did not take our token: see to the account.",
     "access_token_unavailable": "There is no token that X takes: see to the account.",
+    "budget": "The budget for reading is used up: see Spend.",
     "no_credits": "There is no credit left at X.",
     "usage_capped": "What may be read in a month is used up.",
     "out_of_time": "Time ran out; the next run goes on there.",

@@ -19,7 +19,7 @@ from publishing.services.deciders import (
 from publishing.services.edits import note_edit
 from publishing.services.late import stands_on_x
 from publishing.services.moves import move_item
-from publishing.services.times import new_time
+from publishing.services.times import check_slot_is_free, new_time
 from workspaces import audit, reasons
 from workspaces.actors import Actor
 from workspaces.counters import Count
@@ -158,6 +158,8 @@ def retry_item(
             changes = new_time(item, scheduled_for, now=now)
             if changes:
                 changes["version"] = F("version") + 1
+            else:
+                check_slot_is_free(item)
             item = move_item("retry", item_id, now=now, seen=version, tries=0, **changes, **AFRESH)
             check_target_stands(item)
             check_in_time(item, now=now)

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Q
 
 from publishing.errors import AlreadyProposed, Blocked, ItemNotFound
@@ -18,6 +18,7 @@ from workspaces.services import (
     LOCK_SECONDS_OF_OTHERS,
     LOCK_SECONDS_WITH_A_WORKSPACE,
     check_member,
+    holding_nobody_up,
 )
 from x_integration.models import SourcePost
 
@@ -41,8 +42,8 @@ def propose_item(
     or it is late, unless `relevant_until` says otherwise.
 
     Raises BadContent, NoBrandVoice, AlreadyProposed, ItemNotFound for another workspace's post,
-    Blocked for one that X shows no longer, WorkspaceNotFound for a stranger, and NotATime or SlotTaken for a
-    post at such a time.
+    Blocked for one that X shows no longer, WorkspaceNotFound for a stranger, NotATime or SlotTaken for a
+    post at such a time, and Busy.
     """
     if actor.user:
         check_member(actor.user, workspace)
@@ -87,10 +88,10 @@ def add_item(
     """Write down an item whose content was checked; its post is no candidate any more.
 
     Raises AlreadyProposed, also when the `candidate` is not as it was read, or its author was told the same
-    since.
+    since; and Busy.
     """
     try:
-        with transaction.atomic(durable=True):
+        with holding_nobody_up():
             number = next_number(workspace)
             if candidate:
                 _check_not_said(candidate.source_post, text, number=number)

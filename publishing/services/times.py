@@ -30,13 +30,18 @@ def check_time(
     """
     plan = plan_of(workspace)
     _check_alone(plan, workspace, at, now=now)
+    _check_apart(plan, workspace, at, besides=besides)
+    return {"scheduled_for": at, "relevant_until": plan.until(at)}
+
+
+def _check_apart(plan: Plan, workspace: Workspace, at: datetime, *, besides: int) -> None:
+    """From what else takes a slot."""
     taken = _taken(workspace, at - APART, at + APART, besides)
     if near := next((post for post in taken if abs(post.takes_place_at - at) < APART), None):
         raise SlotTaken(
             f"{near} has its place at {plan.in_words(near.takes_place_at)}: two posts of our own lie at "
             f"least {int(APART.total_seconds()) // 60} minutes apart."
         )
-    return {"scheduled_for": at, "relevant_until": plan.until(at)}
 
 
 def _check_alone(plan: Plan, workspace: Workspace, at: datetime, *, now: datetime) -> None:
@@ -61,9 +66,21 @@ def new_time(item: QueueItem, at: datetime | None, *, now: datetime) -> dict[str
         return {}
     if item.kind != Kind.POST:
         raise NotATime("Only a post of our own is planned for a time.")
-    Workspace.objects.select_for_update(no_key=True).get(pk=item.workspace_id)
-    wait_for_locks_at_most(LOCK_SECONDS_WITH_A_WORKSPACE)
+    _lock(item.workspace)
     return check_time(item.workspace, at, now=now, besides=item.pk)
+
+
+def check_slot_is_free(item: QueueItem) -> None:
+    """For what comes back with the time that it had. Locks the workspace's row. Raises SlotTaken."""
+    if item.kind == Kind.POST and item.scheduled_for is not None:
+        _lock(item.workspace)
+        plan = plan_of(item.workspace)
+        _check_apart(plan, item.workspace, item.scheduled_for, besides=item.pk)
+
+
+def _lock(workspace: Workspace) -> None:
+    Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+    wait_for_locks_at_most(LOCK_SECONDS_WITH_A_WORKSPACE)
 
 
 def next_slot(workspace: Workspace, *, now: datetime, besides: int = 0) -> datetime:

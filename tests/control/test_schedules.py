@@ -182,6 +182,18 @@ def test_a_search_that_fails_keeps_neither_mentions_nor_proposals_waiting(x):
     assert (done.returncode, workspace.items.count()) == (1, 1)
 
 
+@pytest.mark.parametrize("budget", [None, Decimal(1)])
+def test_two_turns_at_once_do_not_read_for_the_same_money(budget):
+    workspace, now = XAccountFactory(access="", refresh="").workspace, timezone.now()
+    Workspace.objects.update(daily_budget_usd=budget)
+    mentions_feed(workspace, now=now)
+    Feed.objects.update(leased_until=now + timedelta(seconds=60))
+    search = Feed.objects.create(workspace=workspace, kind=Feed.Kind.SEARCH, query="coffee")
+    cycle()
+    search.refresh_from_db()
+    assert (search.last_read_at is None) == (budget is not None)
+
+
 def test_reading_stops_at_nine_tenths_of_the_budget(x):
     workspace = x.connected()
     Workspace.objects.update(monthly_budget_usd=Decimal(1))

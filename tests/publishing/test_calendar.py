@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import Client
@@ -19,9 +20,12 @@ from tests.factories import (
     WorkspaceFactory,
     XAccountFactory,
 )
+from tests.locks import held
 from tests.worlds import operator
 from workspaces.actors import Actor
 from workspaces.models import AuditEvent, User
+from x_integration import prices
+from x_integration.prices import POST_WITH_URL, TARIFFS, Tariff, utc_day
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)  # a Monday
@@ -311,6 +315,21 @@ def test_what_was_typed_survives_a_refusal_that_says_what_is_wrong(cafe, ana, mo
     assert sentence in page
     assert {name: form[name].value() for name in more} == more
     assert form["text"].value() == more.get("text", "Open <until> ten!")
+    assert not QueueItem.objects.exists()
+
+
+def test_the_form_names_the_prices_that_hold_today(cafe, ana, monkeypatch):
+    assert "makes it cost $0.20 in place of $0.015" in shown(ana.get(ADD))
+    dearer = Tariff(utc_day(timezone.now()), POST_WITH_URL, Decimal("0.31"), "X")
+    monkeypatch.setattr(prices, "TARIFFS", (*TARIFFS, dearer))
+    assert "makes it cost $0.31 in place of $0.015" in shown(ana.get(ADD))
+
+
+def test_a_workspace_that_somebody_holds_loses_nothing_of_what_was_typed(cafe, ana):
+    with held(cafe):
+        answer = ana.post(ADD, form_of(cafe, day="2031-01-02", time="09:30"))
+    assert "Nothing was changed: somebody holds" in shown(answer)
+    assert answer.context["form"]["text"].value() == "Open until ten!"
     assert not QueueItem.objects.exists()
 
 

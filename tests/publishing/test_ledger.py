@@ -7,6 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from publishing.management.commands.compare_counters import Command
 from publishing.models import PublishAttempt
 from publishing.services import compare_workspace, give_up_item, publish_directly
 from publishing.states import State
@@ -152,6 +153,12 @@ def test_comparing_with_the_timeline_costs_what_it_reads(x, cafe):
     assert rows(POST_READ) == [("account", 1, Decimal("0.005"))]
     bill_equals_ledger(x)
     check_money(x, cafe)
+
+
+def test_the_command_that_compares_says_that_it_costs_and_writes():
+    told = " ".join(Command.help.split())
+    assert "X charges" in told
+    assert "writes nothing" not in told
 
 
 # --- the bill -------------------------------------------------------------------------------------

@@ -320,6 +320,16 @@ def test_a_missed_post_comes_back_with_another_time_alone(cafe):
     assert (again.state, again.version, again.scheduled_for) == (State.PENDING, 2, evening)
 
 
+def test_what_failed_does_not_come_back_beside_what_took_its_place(cafe):
+    failed, who = plan(cafe), operator(cafe)
+    QueueItem.objects.filter(pk=failed.pk).update(state=State.FAILED)
+    taken = plan(cafe, NINE + timedelta(minutes=10), text="Something else")
+    with pytest.raises(SlotTaken, match=str(taken)):
+        retry_item(failed.pk, version=1, actor=who, now=NOW)
+    QueueItem.objects.filter(pk=taken.pk).update(state=State.REJECTED)
+    assert retry_item(failed.pk, version=1, actor=who, now=NOW).state == State.PENDING
+
+
 def test_a_reply_is_not_planned_for_a_time(cafe):
     item = QueueItemFactory(workspace=cafe, source_post=SourcePostFactory(workspace=cafe))
     with pytest.raises(NotATime, match="Only a post of our own"):

@@ -93,6 +93,7 @@ def test_the_mentions_are_shown_and_can_be_switched_and_not_removed(browser, tea
     [
         ("", "none"),
         ("x_read_400", "X refuses this query: change it."),
+        ("budget", "The budget for reading is used up: see Spend."),
         ("x_read_599", "x read 599"),
     ],
 )

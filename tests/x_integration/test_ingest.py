@@ -17,7 +17,9 @@ from workspaces.models import AuditEvent, Counter, SystemHold
 from x_integration.client import Window, XClient
 from x_integration.errors import NoAccessToken, XReadFailed, XUnauthorized
 from x_integration.models import Feed, SourcePost, Spend, XAccount
-from x_integration.services import ingest, ingest_feed, ingest_mentions
+from x_integration.prices import POST_WITH_URL
+from x_integration.services import ingest, ingest_feed, ingest_mentions, record_spend
+from x_integration.services.storing import store_posts
 
 MENTIONS = "/2/users/{id}/mentions"
 
@@ -519,6 +521,28 @@ def test_a_budget_that_is_used_up_asks_x_for_nothing(x, cafe):
     hear(x, cafe, 1)
     assert run_with(cafe, "0.024") == 0  # X's smallest page may cost 0.025
     assert x.simulator.requests() == []
+
+
+def test_what_is_published_meanwhile_leaves_less_to_read_for(x, cafe, monkeypatch):
+    def publish_and_store(*args, **more):
+        usd, now = Decimal("0.20"), timezone.now()
+        record_spend(cafe, POST_WITH_URL, usd, subject="item:1/1", now=now)
+        return store_posts(*args, **more)
+
+    monkeypatch.setattr("x_integration.services.ingest.store_posts", publish_and_store)
+    hear(x, cafe, 130)
+    assert run_with(cafe, "0.60") == 100
+    assert Feed.objects.get().last_error == "budget"
+
+
+def test_a_feed_that_the_budget_stops_says_so_and_does_not_claim_to_be_read(x, cafe):
+    hear(x, cafe, 1)
+    run_with(cafe, "0.024")
+    stopped = Feed.objects.get()
+    assert (stopped.last_error, stopped.last_read_at) == ("budget", None)
+    run_with(cafe, "1")
+    read = Feed.objects.get()
+    assert (read.last_error, read.last_read_at is None) == ("", False)
 
 
 def test_no_credit_at_x_stops_everybody(x, cafe):

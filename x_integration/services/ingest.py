@@ -18,7 +18,7 @@ from x_integration.models import Feed, RateWindow, XAccount
 from x_integration.prices import POST_READ, price, utc_day
 from x_integration.services.gone import note_what_is_gone
 from x_integration.services.rates import is_window_end
-from x_integration.services.spending import record_post_reads
+from x_integration.services.spending import record_post_reads, spent_on
 from x_integration.services.storing import store_posts
 from x_integration.services.tokens import with_access_token
 from x_integration.snowflakes import earlier, first_id_at, given_out_at
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from workspaces.models import Workspace
     from x_integration.client import XClient
     from x_integration.payloads import Page
+    from x_integration.services.spending import Charge
 
 READING_SECONDS = 20
 # X may show a post late, and names no bound. Within the overlap it is found at the next run. What
@@ -41,6 +42,7 @@ LOOK_BACK_EVERY = timedelta(hours=3)
 CLOCK_SKEW = timedelta(minutes=5)
 LEASE = timedelta(seconds=60)  # 20 s of reading and one call of 25 s end before
 SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(minutes=2), timedelta(minutes=30)
+BUDGET = "budget"  # no error of X's: there is no money left to read for
 STOPS_EVERYBODY = {"no_credits", "usage_capped"}
 _SMALLEST_PAGE = {Feed.Kind.MENTIONS: 5, Feed.Kind.SEARCH: 10}
 _ENDPOINT = {
@@ -96,6 +98,7 @@ def ingest_feed(
     error = ""
     try:
         run.read(x, actor=actor)
+        error = run.stopped_by
     except RevFirstError as failed:
         error = failed.code
         _hold_what_must_not_go_on(failed, actor=actor, now=now)
@@ -128,9 +131,9 @@ class _Run:
         patience: Patience | None,
     ) -> None:
         self._feed, self._account, self._now, self._usd = feed, account, now, usd
-        self._clock = ticking(
-            now
-        )  # a run may begin before midnight, by which X bills, and end after it
+        # A run may begin before midnight, by which X bills, and end after it.
+        self._clock = ticking(now)
+        self._spent = spent_on(utc_day(now), feed.workspace)
         self._patience = patience or Patience(READING_SECONDS)
         self._kind = Feed.Kind(feed.kind)
         self._endpoint = _ENDPOINT[self._kind]
@@ -139,7 +142,7 @@ class _Run:
         self._owes_a_look_back = self._look_back_is_due()
         self._since = self._read_since()
         self._falls = True  # each page is older than the one before, as X promises
-        self._is_whole = False
+        self._is_whole = self._asked = False
         self._not_before: datetime | None = None
         self.new = 0
 
@@ -156,6 +159,7 @@ class _Run:
 
         if self._page_size() == 0 or self._window_is_spent():
             return
+        self._asked = True
         with_access_token(
             self._feed.workspace,
             pages,
@@ -165,17 +169,23 @@ class _Run:
             patience=self._patience,
         )
 
+    @property
+    def stopped_by(self) -> str:
+        """What keeps the feed from being read although nothing failed, for its page."""
+        return "" if self._page_size() else BUDGET
+
     def left_behind(self) -> dict[str, Any]:
         """The feed's columns after the run, complete or not."""
         mark, gap = int(self._feed.seen_until or 0), self._falls and self._newest and self._oldest
         if self._is_whole:
             mark, gap = max(mark, min(self._newest, first_id_at(self._now + CLOCK_SKEW))), 0
         still_owed = self._owes_a_look_back and not (self._looks_back() and self._is_whole)
+        counts = self._asked and not still_owed
         return {
             "seen_until": str(mark or ""),
             "reading_from": str(self._newest) if gap else "",
             "read_down_to": str(self._oldest) if gap else "",
-            "last_read_at": self._feed.last_read_at if still_owed else self._now,
+            "last_read_at": self._now if counts else self._feed.last_read_at,
             "next_read_at": self._not_before or self._now + self._pause(mark),
         }
 
@@ -245,12 +255,21 @@ class _Run:
                     counts=charge.counts,
                 )
         self.new += new
-        if self._usd is not None:
-            self._usd -= charge.usd
+        self._take_from_budget(charge)
         numbers = [int(post_id) for post_id in ids]
         self._falls = self._falls and not (self._oldest and max(numbers) > self._oldest)
         self._newest = max(self._newest, *numbers)
         self._oldest = min(self._oldest or numbers[0], *numbers)
+
+    def _take_from_budget(self, charge: Charge) -> None:
+        """The page, and what others spent since the one before: what was published meanwhile costs too.
+
+        Of a day that began meanwhile, the page alone is known.
+        """
+        spent = charge.spent_before + charge.usd
+        if self._usd is not None:
+            self._usd -= max(spent - self._spent, charge.usd)
+        self._spent = spent
 
     def _page_size(self) -> int:
         """How many posts to ask for, so that the budget pays for all of them; 0 when it is used up."""

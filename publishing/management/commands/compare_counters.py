@@ -14,7 +14,10 @@ from x_integration.models import XAccount
 class Command(BaseCommand):
     """Hold the counters against the audit log, and both against what stands on X."""
 
-    help = "Reads counters, audit log and each account's timeline; writes nothing. Exit 1 if they differ."
+    help = (
+        "Reads counters, audit log and each account's timeline, for which X charges whatever the budget; "
+        "writes what that costs into ledger and audit log. Exit 1 if they differ."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print each workspace's numbers, by hand and direct apart, then every difference."""
