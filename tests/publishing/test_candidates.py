@@ -452,7 +452,7 @@ def test_nobody_is_bothered_who_wants_to_be_left_alone_whoever_asks(workspace):
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"gone_at": NOW, "gone_reason": SourcePost.Gone.NOT_FOUND}, "no longer"),
+        ({"gone_at": NOW, "gone_reason": SourcePost.Gone.NOT_FOUND}, "not eligible"),
         ({"posted_at": NOW - timedelta(days=8)}, "too late"),
     ],
 )
