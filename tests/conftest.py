@@ -17,7 +17,7 @@ from x_integration.simulator.process import SimulatorProcess
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What `make chaos`, `make ingest-runs` and `make month` may be asked for."""
     group = parser.getgroup("chaos", "random runs of publishing (tests/publishing/test_chaos.py)")
-    group.addoption("--chaos-runs", type=int, default=100, help="how many")
+    group.addoption("--chaos-runs", type=int, default=70, help="how many")
     group.addoption("--chaos-seed", default="20261125", help="of the draws; `random` for another")
     group.addoption("--chaos-run", type=int, help="this one alone")
     group = parser.getgroup(
