@@ -16,7 +16,7 @@ from django.utils.timesince import timesince
 
 from publishing import services
 from publishing.calendar_admin import OwnPostAdmin
-from publishing.candidate_admin import CandidateAdmin, parts_in_words
+from publishing.candidate_admin import CandidateAdmin, parts_in_words, said_in
 from publishing.item_page import decide, offered, typed_text, version_seen, when_shown
 from publishing.models import Approval, Candidate, Edit, OptOut, PublishAttempt, QueueItem
 from publishing.spend_admin import SpendAdmin
@@ -121,14 +121,7 @@ class QueueItemAdmin(MembersAdmin):
     @admin.display(description="they said")
     def they_said(self, item: QueueItem) -> str:
         """Author and text."""
-        post = item.source_post
-        if post is None:
-            return "–"
-        return format_html(
-            '<div class="said"><b>@{}</b> <span dir="auto">{}</span></div>',
-            post.author_username or post.author_id,
-            post.words,
-        )
+        return said_in(item.source_post) if item.source_post else "–"
 
     @admin.display(description="they said")
     def they_said_in_full(self, item: QueueItem) -> str:
@@ -199,8 +192,7 @@ class QueueItemAdmin(MembersAdmin):
     @admin.display(description="X charges")
     def price(self, item: QueueItem) -> str:
         """What publishing it costs."""
-        price = services.price_of_item(item, now=timezone.now())
-        return f"${price.usd:.3f} ({price.priced_as.replace('_', ' ')})"
+        return services.price_of_item(item, now=timezone.now()).in_words
 
     @admin.display(description="written by")
     def provenance(self, item: QueueItem) -> str:

@@ -156,7 +156,7 @@ def _answer(item: QueueItem) -> str:
     price = services.price_of_item(item, now=item.takes_place_at)
     return (
         f"{item} is planned for {plan.in_words(item.takes_place_at)} and waits for an approval. "
-        f"X charges ${price.usd:.3f} ({price.priced_as.replace('_', ' ')}). "
+        f"X charges {price.in_words}. "
         f"{weighted_length(item.text)} of {LIMIT} characters."
     )
 

@@ -12,14 +12,14 @@ from publishing.models import OwnPost, QueueItem
 from publishing.plan import DAY, LEAD, Plan, utc_beside
 from publishing.pricing import Price
 from publishing.services import plan_of, price_of_item
-from publishing.services.times import taken_times
+from publishing.services.times import FURTHEST_AHEAD, taken_times
 from publishing.states import LIVE, State
 from revfirst.words import Note
 from workspaces.models import Workspace
+from x_integration.prices import POST_WITH_URL
 
 DAYS_AHEAD, DAYS_BACK = 14, 7
 _POSTS_SHOWN, _SLOTS_SHOWN = 500, 4
-_FURTHEST = 3660 * DAY
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Entry:
     @property
     def has_a_dear_link(self) -> bool:
         """Whether a link makes it cost more than ten times as much."""
-        return self.price.priced_as == "post_with_url"
+        return self.price.priced_as == POST_WITH_URL
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def first_day(asked: str, plan: Plan, now: datetime) -> date:
         day = date.fromisoformat(asked)
     except ValueError:
         return today
-    return day if abs(day - today) < _FURTHEST else today
+    return day if abs(day - today) <= FURTHEST_AHEAD else today
 
 
 def calendar_page(workspace: Workspace, asked: str, now: datetime) -> dict[str, Any]:

@@ -16,6 +16,16 @@ from publishing.ranking import PARTS
 from revfirst.admin import act_on_each, badge
 from revfirst.words import Note, distance
 from workspaces.members_admin import MembersAdmin, OwnWorkspaces, pressed
+from x_integration.models import SourcePost
+
+
+def said_in(post: SourcePost) -> str:
+    """Author and text, as a list shows them."""
+    return format_html(
+        '<div class="said"><b>@{}</b> <span dir="auto">{}</span></div>',
+        post.author_username or post.author_id,
+        post.words,
+    )
 
 
 def parts_in_words(candidate: Candidate) -> str:
@@ -43,12 +53,7 @@ class CandidateAdmin(MembersAdmin):
     @admin.display(description="they said")
     def said(self, candidate: Candidate) -> str:
         """Author and text."""
-        post = candidate.source_post
-        return format_html(
-            '<div class="said"><b>@{}</b> <span dir="auto">{}</span></div>',
-            post.author_username or post.author_id,
-            post.text,
-        )
+        return said_in(candidate.source_post)
 
     @admin.display(description="state", ordering="state")
     def stands(self, candidate: Candidate) -> str:

@@ -16,6 +16,11 @@ class Price:
     usd: Decimal
     priced_as: str
 
+    @property
+    def in_words(self) -> str:
+        """`$0.010 (summoned reply)`."""
+        return f"${self.usd:.3f} ({self.priced_as.replace('_', ' ')})"
+
 
 def price_of(kind: str, text: str, *, summoned: bool, on: date) -> Price:
     """The price of publishing `text` on a UTC day; a summoned reply has its own, also with a link.

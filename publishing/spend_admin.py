@@ -20,14 +20,15 @@ from revfirst.words import in_words
 from workspaces.members_admin import MembersAdmin, OwnWorkspaces
 from workspaces.models import Workspace
 from x_integration.models import Feed, PricedCall, Spend
+from x_integration.prices import POST, POST_READ, POST_WITH_URL, SUMMONED_REPLY, USER_READ
 
 CALLS_SHOWN = 200
 _KINDS = {
-    "post_read": "posts read",
-    "user_read": "users read",
-    "post": "posts",
-    "post_with_url": "posts with a link",
-    "summoned_reply": "summoned replies",
+    POST_READ: "posts read",
+    USER_READ: "users read",
+    POST: "posts",
+    POST_WITH_URL: "posts with a link",
+    SUMMONED_REPLY: "summoned replies",
 }
 
 

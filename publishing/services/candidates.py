@@ -153,15 +153,14 @@ def _expire(workspace: Workspace, now: datetime) -> None:
 
 
 def _reopen(mind: _Mind) -> None:
-    """What was passed over is new again where the rules changed, or X shows it and lets us answer by now."""
+    """What was passed over is new again where the rules changed, or X lets us answer by now."""
     skipped = mind.workspace.candidates.filter(
         state=_SKIPPED, source_post__posted_at__gte=mind.now - RELEVANT_FOR
     )
     answered = [name for name, points in mind.ranking.eligibility.items() if points is not None]
     summoned_since = Q(reason=NOT_SUMMONED, source_post__eligibility__in=answered)
-    back = Q(reason=GONE, source_post__gone_at=None)
     other_rules = ~Q(rules=mind.rules) & ~Q(reason__in=_FINAL)
-    again = skipped.filter(summoned_since | back | other_rules)
+    again = skipped.filter(summoned_since | other_rules)
     again.update(
         state=_NEW, reason="", version=F("version") + 1, rules=mind.rules, found_at=mind.now
     )
