@@ -191,8 +191,8 @@ class QueueItemAdmin(MembersAdmin):
 
     @admin.display(description="X charges")
     def price(self, item: QueueItem) -> str:
-        """What publishing it costs."""
-        return services.price_of_item(item, now=timezone.now()).in_words
+        """What publishing it costs on its day."""
+        return services.price_of_item(item, now=item.scheduled_for or timezone.now()).in_words
 
     @admin.display(description="written by")
     def provenance(self, item: QueueItem) -> str:

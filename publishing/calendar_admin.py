@@ -24,8 +24,8 @@ from publishing.text import LIMIT, weighted_length
 from revfirst.admin import told
 from revfirst.errors import RevFirstError
 from revfirst.storable import storable_text
-from workspaces.members_admin import MembersAdmin, actor_of, pressed
-from workspaces.models import User, Workspace
+from workspaces.members_admin import MembersAdmin, actor_of, pressed, user_of
+from workspaces.models import Workspace
 from workspaces.services import is_operator
 from x_integration.prices import POST, POST_WITH_URL, price, utc_day
 
@@ -62,7 +62,7 @@ class OwnPostAdmin(MembersAdmin):
         context = {
             "title": "Calendar",
             "workspaces": own,
-            "operates": is_operator(_user(request), workspace),
+            "operates": is_operator(user_of(request), workspace),
             **calendar_page(workspace, request.GET.get("day", ""), timezone.now()),
         }
         return self._page(request, "calendar", context)
@@ -76,7 +76,7 @@ class OwnPostAdmin(MembersAdmin):
         named = _named(_workspaces(request), request.GET.get("workspace", ""))
         shown = {name: request.GET.get(name, "") for name in ("day", "time")}
         initial = {"workspace": named.pk if named else None, **shown}
-        form = OwnPostForm(_user(request), request.POST or None, initial=initial)
+        form = OwnPostForm(user_of(request), request.POST or None, initial=initial)
         if request.method == "POST" and form.is_valid():
             item = self._planned(request, form)
             if item is not None:
@@ -107,7 +107,7 @@ class OwnPostAdmin(MembersAdmin):
             "title": f"Publish windows of {workspace}",
             "workspace": workspace,
             "hours": hours_of(services.plan_of(workspace)),
-            "operates": is_operator(_user(request), workspace),
+            "operates": is_operator(user_of(request), workspace),
             "form": form,
         }
         return self._page(request, "plan", context)
@@ -167,13 +167,9 @@ def _field_of(error: RevFirstError) -> str | None:
     return "text" if isinstance(error, BadContent) else None
 
 
-def _user(request: HttpRequest) -> User:
-    return request.user  # type: ignore[return-value]
-
-
 def _workspaces(request: HttpRequest) -> QuerySet[Workspace]:
     """Those that the person belongs to, in order of their slugs."""
-    return Workspace.objects.visible_to(_user(request))
+    return Workspace.objects.visible_to(user_of(request))
 
 
 def _named(own: QuerySet[Workspace], slug: str) -> Workspace | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
 from revfirst.admin import ReadOnlyAdmin
 from workspaces.actors import Actor
-from workspaces.models import Membership, Workspace
+from workspaces.models import Membership, User, Workspace
 
 
 class MembersAdmin(ReadOnlyAdmin):
@@ -64,9 +65,16 @@ class OwnWorkspaces(admin.RelatedFieldListFilter):
         return [(str(pk), slug) for pk, slug in own.values_list("pk", "slug")]
 
 
+def user_of(request: HttpRequest) -> User:
+    """Who is signed in; the admin site let nobody else in."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
 def actor_of(request: HttpRequest) -> Actor:
     """The person at the admin's door."""
-    return Actor.operator(request.user, door="admin")  # type: ignore[arg-type]
+    return Actor.operator(user_of(request), door="admin")
 
 
 def pressed(request: HttpRequest) -> dict[str, Any]:

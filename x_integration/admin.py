@@ -23,8 +23,8 @@ from revfirst.errors import RevFirstError
 from revfirst.words import distance, in_words
 from workspaces import reasons
 from workspaces.actors import Actor
-from workspaces.members_admin import MembersAdmin
-from workspaces.models import User, Workspace
+from workspaces.members_admin import MembersAdmin, user_of
+from workspaces.models import Workspace
 from workspaces.services import check_operator, is_operator
 from x_integration import services
 from x_integration.account_page import account_page, meaning_of, unconnected
@@ -126,7 +126,7 @@ class XAccountAdmin(MembersAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list, below what is not connected yet."""
-        context = {"unconnected": unconnected(_user(request)), **(extra_context or {})}
+        context = {"unconnected": unconnected(user_of(request)), **(extra_context or {})}
         return _leading_to_x(super().changelist_view)(request, context)
 
     def change_view(
@@ -138,7 +138,7 @@ class XAccountAdmin(MembersAdmin):
     ) -> HttpResponse:
         """The account's page."""
         account = self.get_object(request, object_id)
-        context = {**account_page(account, _user(request)), **(extra_context or {})}
+        context = {**account_page(account, user_of(request)), **(extra_context or {})}
         return _leading_to_x(super().change_view)(request, object_id, form_url, context)
 
     def get_urls(self) -> list[URLPattern]:
@@ -158,7 +158,7 @@ class XAccountAdmin(MembersAdmin):
 
     def connect_view(self, request: HttpRequest, workspace_id: Any) -> HttpResponse:
         """Send an operator to X's page of consent; the callback stores what comes of it."""
-        user = _user(request)
+        user = user_of(request)
         workspace = get_object_or_404(Workspace.objects.visible_to(user), pk=workspace_id)
         try:
             begun = services.begin_authorization(workspace, user=user, now=timezone.now())
@@ -169,7 +169,7 @@ class XAccountAdmin(MembersAdmin):
 
     def press(self, request: HttpRequest, account_id: int, act: Act) -> HttpResponse:
         """Do for an operator what a button of the account's page says; tell there what came of it."""
-        account, user = self.get_object(request, str(account_id)), _user(request)
+        account, user = self.get_object(request, str(account_id)), user_of(request)
         try:
             check_operator(user, account.workspace)
             level, sentence = act(account, Actor.operator(user, door="admin"), timezone.now())
@@ -184,7 +184,7 @@ class XAccountAdmin(MembersAdmin):
         given = request.POST.get("reason", "")
         lift = partial(_lift_hold, reason=given, seen=request.POST.get("seen"))
         try:
-            check_operator(_user(request), account.workspace)
+            check_operator(user_of(request), account.workspace)
             reason = reasons.checked(given)
         except RevFirstError:
             return self.press(request, account_id, lift)  # which says what is wrong
@@ -211,7 +211,7 @@ class XAccountAdmin(MembersAdmin):
         if request.method == "POST":
             return self.press(request, account_id, _disconnect)
         account = self.get_object(request, str(account_id))
-        if not is_operator(_user(request), account.workspace):
+        if not is_operator(user_of(request), account.workspace):
             raise PermissionDenied
         context = {
             **self.admin_site.each_context(request),
@@ -234,13 +234,6 @@ class SourcePostAdmin(MembersAdmin):
     def said(self, post: SourcePost) -> str:
         """Its words, or that they are forgotten."""
         return post.words
-
-
-def _user(request: HttpRequest) -> User:
-    """Who is signed in; the admin site let nobody else in."""
-    if not isinstance(request.user, User):
-        raise PermissionDenied
-    return request.user
 
 
 def _leading_to_x(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

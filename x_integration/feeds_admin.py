@@ -16,7 +16,7 @@ from django.utils import timezone
 from revfirst.admin import badge, told
 from revfirst.errors import RevFirstError
 from revfirst.words import Note, in_words, when
-from workspaces.members_admin import MembersAdmin, pressed
+from workspaces.members_admin import MembersAdmin, pressed, user_of
 from workspaces.models import Membership, User, Workspace
 from workspaces.services import check_operator, is_operator
 from x_integration import services
@@ -129,7 +129,7 @@ class FeedAdmin(MembersAdmin):
         """The feed's page, with what its operators may do."""
         feed = self.get_object(request, object_id)
         context = {
-            "may_change": is_operator(request.user, feed.workspace),  # type: ignore[arg-type]
+            "may_change": is_operator(user_of(request), feed.workspace),
             "is_search": feed.kind == Feed.Kind.SEARCH,
             "query": feed.query,
             "help": _HELP,
@@ -174,7 +174,7 @@ class FeedAdmin(MembersAdmin):
             told(request, remove, "The search is removed.", "There was no search to remove.")
             return HttpResponseRedirect(reverse(self.page_name("changelist")))
         try:
-            check_operator(request.user, feed.workspace)  # type: ignore[arg-type]
+            check_operator(user_of(request), feed.workspace)
         except RevFirstError as error:
             return self._refused(request, feed, error)
         return self.ask_first(
