@@ -71,22 +71,27 @@ class Cycle:
 
 
 def run_cycle(
-    workspace: Workspace, *, x: XClient, actor: Actor, now: datetime, only_due: bool = False
+    workspace: Workspace,
+    *,
+    x: XClient,
+    actor: Actor,
+    now: datetime,
+    patience: Patience | None = None,
 ) -> Cycle:
     """Read what people said, each feed within the budget, and propose replies.
 
-    With `only_due`, feeds whose time has not come are left alone. A feed that cannot be read keeps
-    neither the others nor the proposals waiting; those that time cuts off are the first of the next
-    cycle. Raises NoAccessToken, XReadFailed or OutOfTime afterwards, and NoBrandVoice or NoRanking where
+    With `patience`, as in a batch, feeds whose time has not come are left alone. A feed that cannot be
+    read keeps neither the others nor the proposals waiting; those that time cuts off are the first of the
+    next cycle. Raises NoAccessToken, XReadFailed or OutOfTime afterwards, and NoBrandVoice or NoRanking where
     a file of the operators cannot be used.
     """
     account = XAccount.objects.select_related("workspace").get(workspace=workspace)
     mentions_feed(workspace, now=now)
     feeds = workspace.feeds.filter(is_on=True).select_related("workspace")
-    patience = Patience(READING_SECONDS) if only_due else None  # of all of them: a task has 60 s
+    for_all = patience and patience.at_most(READING_SECONDS)
     ingested, errors, clock = 0, list[RevFirstError](), ticking(now)
-    for feed in feeds.due(now) if only_due else feeds.order_by("pk"):
-        if patience and not patience.left():
+    for feed in feeds.due(now) if patience else feeds.order_by("pk"):
+        if for_all and not for_all.left():
             break
         begun = clock()
         usd = usd_for_reading(workspace, now=begun)
@@ -94,7 +99,7 @@ def run_cycle(
             break  # another turn reads for the same money: what is left is the next one's
         try:
             ingested += ingest_feed(
-                feed, account, x=x, actor=actor, now=begun, usd=usd, patience=patience
+                feed, account, x=x, actor=actor, now=begun, usd=usd, patience=for_all
             )
         except RevFirstError as error:
             errors.append(error)

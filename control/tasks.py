@@ -4,7 +4,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from control import services
-from revfirst.batch import run_batch
+from revfirst.batch import BEGINNING_SECONDS, STEP_SECONDS, Patience, run_batch
 from revfirst.tasks import Schedule, task
 from workspaces.actors import Actor
 from x_integration.client import XClient
@@ -36,14 +36,14 @@ def cycle(until: float | None = None) -> str:
     now = timezone.now()
     until = until or now.timestamp() + 60 * _CYCLE.minutes
     workspaces = services.workspaces_to_cycle(due_at=now)
+    patience = Patience(BEGINNING_SECONDS + STEP_SECONDS)
     left = run_batch(
         workspaces,
         lambda workspace, x: services.run_cycle(
-            workspace, x=x, actor=Actor.worker(), now=timezone.now(), only_due=True
+            workspace, x=x, actor=Actor.worker(), now=timezone.now(), patience=patience
         ),
         tool=XClient,
         concurrency=8,
-        seconds=10,  # + 20 s of reading + one call of 25 s end before the 60 s time-out
     )
     if left and timezone.now().timestamp() < until:
         async_task("control.tasks.cycle", until)

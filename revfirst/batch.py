@@ -1,5 +1,7 @@
 """Work that waits on HTTP, done by a bounded number of threads for a bounded time."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +13,7 @@ from django.db import connection
 
 from revfirst.errors import RevFirstError, Unavailable
 
-STEP_SECONDS = 8  # 25 s of beginning + 8 s + one call of at most 25 s end before the 60 s time-out
+BEGINNING_SECONDS, STEP_SECONDS = 25, 8  # + one call of at most 25 s end before the 60 s time-out
 Thing = TypeVar("Thing")
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
@@ -34,6 +36,10 @@ class Patience:
         """Whether another call may begin."""
         return monotonic() < self._until
 
+    def at_most(self, seconds: float) -> Patience:
+        """One that begins now, lasts so long, and no longer than this."""
+        return Patience(min(seconds, self._until - monotonic()))
+
     def each(self, calls: Iterable[Thing]) -> Iterator[Thing]:
         """What a chain of calls brings, one by one. Raises OutOfTime when it must not go on."""
         waiting = iter(calls)
@@ -52,7 +58,7 @@ def run_batch(
     *,
     tool: Callable[[], Tool],
     concurrency: int,
-    seconds: float = 25,
+    seconds: float = BEGINNING_SECONDS,
 ) -> int:
     """Do `work(thing, tool)` for each thing; returns how many were left undone when time ran out.
 

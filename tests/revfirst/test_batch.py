@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 from django.db import connection
 
-from revfirst.batch import run_batch
+from revfirst.batch import Patience, run_batch
 from revfirst.errors import Conflict
 from revfirst.wait import wait_out, wait_until
 from tests.factories import WorkspaceFactory
@@ -103,6 +103,13 @@ def test_without_time_nothing_is_begun():
         run_batch([1, 2], lambda n, _: done.append(n), tool=nothing, concurrency=2, seconds=0) == 2
     )
     assert done == []
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "left"), [(60, 60, True), (60, 0, False), (0, 60, False)]
+)
+def test_a_part_of_ones_patience_ends_with_the_whole(whole, part, left):
+    assert Patience(whole).at_most(part).left() == left
 
 
 @pytest.mark.parametrize("error", [Conflict("not now", code="busy"), RuntimeError("boom")])
