@@ -106,6 +106,20 @@ def test_the_newest_post_is_the_greatest_number_and_not_the_last_text(x, cafe):
     assert mark(cafe) == "1000"
 
 
+def test_what_a_page_says_is_gone_is_noted_though_the_page_is_not_stored(x, cafe, monkeypatch):
+    """The next run may not be told of it again."""
+    (said,) = hear(x, cafe, 1)
+    x.ingest(cafe)
+    problem = "https://api.twitter.com/2/problems/resource-not-found"
+    told = {"type": problem, "resource_id": said, "resource_type": "tweet", "title": "Not Found"}
+    body = page_with({"id": "9"}) | {"errors": [told]}
+    x.fault("status", method="GET", path=MENTIONS, status=200, body=body)
+    monkeypatch.setattr(ingest, "store_posts", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        x.ingest(cafe)
+    assert SourcePost.objects.get().gone_reason == "not_found"
+
+
 def earlier(**ago) -> str:
     return (timezone.now() - timedelta(**ago)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 

@@ -151,8 +151,8 @@ class _Run:
 
         def pages(token: str) -> None:
             for page in self._patience.each(self._pages(x, token)):
+                note_what_is_gone([page], now=self._now)  # before the mark passes what told of it
                 self._store(page, actor=actor)
-                note_what_is_gone([page], now=self._now)
                 if page.next_token and self._must_stop(x):
                     return
             self._is_whole = True
