@@ -13,8 +13,9 @@ from django_q.models import Schedule as ScheduleRow
 from django_q.models import Success
 
 from control.models import Heartbeat
+from publishing.errors import ReadElsewhere
 from publishing.models import Candidate
-from publishing.services import propose_replies, usd_for_reading
+from publishing.services import propose_replies, reserved_for_reading
 from revfirst.batch import Patience
 from revfirst.clock import ticking
 from revfirst.errors import RevFirstError
@@ -94,13 +95,13 @@ def run_cycle(
         if for_all and not for_all.left():
             break
         begun = clock()
-        usd = usd_for_reading(workspace, now=begun)
-        if usd is not None and workspace.feeds.filter(leased_until__gt=begun).exists():
-            break  # another turn reads for the same money: what is left is the next one's
         try:
-            ingested += ingest_feed(
-                feed, account, x=x, actor=actor, now=begun, usd=usd, patience=for_all
-            )
+            with reserved_for_reading(workspace, now=begun) as usd:
+                ingested += ingest_feed(
+                    feed, account, x=x, actor=actor, now=begun, usd=usd, patience=for_all
+                )
+        except ReadElsewhere:
+            break
         except RevFirstError as error:
             errors.append(error)
     proposed = len(propose_replies(workspace, actor=actor, now=now))

@@ -17,6 +17,12 @@ class WrongState(Conflict):
     code = "wrong_state"
 
 
+class ReadElsewhere(Conflict):
+    """Somebody reads for the same money: what it leaves is for the next turn."""
+
+    code = "read_elsewhere"
+
+
 class PostTaken(WrongState):
     """The post on X that this would confirm belongs to another item."""
 

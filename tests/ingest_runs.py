@@ -263,7 +263,7 @@ class Run:
         just_now = [Said(self._random.uniform(0, 800), 0, 0, "first") for _ in range(reading.said)]
         self._say(tuple(just_now))
         if reading.overtaken:
-            self._pass(ingest.LEASE + timedelta(seconds=1))
+            self._pass(ingest.READING_LASTS + timedelta(seconds=1))
             self.read(account)
 
     # --- reading ------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ class Run:
         if reader.met_a_fault:
             self.x.simulator.clear_faults()
         if reader.died and self.now == begun:  # nobody has cleaned up behind it, nor overtaken it
-            feed.update(**(before or {}), leased_until=begun + ingest.LEASE)
+            feed.update(**(before or {}), leased_until=begun + ingest.READING_LASTS)
         self._check_mark(account, feed.get(), reader, overtaken=self.now != begun)
         most = reader.most_statements
         assert most <= STATEMENTS_A_PAGE, f"{most} statements for a page"

@@ -13,7 +13,13 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from publishing.models import PublishAttempt, QueueItem
-from publishing.services import approve_item, propose_item, publish_item, sweep, usd_for_reading
+from publishing.services import (
+    approve_item,
+    propose_item,
+    publish_item,
+    reserved_for_reading,
+    sweep,
+)
 from publishing.services.budget import READING_SHARE
 from publishing.states import State
 from tests.worlds import WORKER, operator
@@ -84,8 +90,9 @@ class Month:
     def read(self) -> int:
         """What the cycle does: read as much as the budget has for it."""
         account = XAccount.objects.select_related("workspace").get(workspace=self.cafe)
-        usd, now = usd_for_reading(self.cafe, now=self.now()), self.now()
-        new = ingest_mentions(account, x=XClient(), actor=WORKER, now=now, usd=usd)
+        now = self.now()
+        with reserved_for_reading(self.cafe, now=now) as usd:
+            new = ingest_mentions(account, x=XClient(), actor=WORKER, now=now, usd=usd)
         self._watch()
         return new
 

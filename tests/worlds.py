@@ -128,6 +128,13 @@ class World:
         return [row for row in rows if row["method"] == method and row["path"] == path]
 
 
+def approved_post(workspace: Workspace, text: str) -> QueueItem:
+    """A post of our own, written and approved by the workspace's first operator."""
+    who, now = operator(workspace), timezone.now()
+    item = propose_item(workspace, text=text, actor=who, now=now)
+    return approve_item(item.pk, version=1, actor=who, now=now)
+
+
 def operator(workspace: Workspace, *, door: str = "admin") -> Actor:
     """The workspace's first operator, at a door."""
     user = User.objects.filter(memberships__workspace=workspace).order_by("pk").first()

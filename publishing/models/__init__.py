@@ -6,6 +6,7 @@ from publishing.models.attempts import (
     PublishAttempt,
     PublishAttemptQuerySet,
 )
+from publishing.models.budgets import ReadingReservation
 from publishing.models.candidates import Candidate, CandidateQuerySet, OptOut
 from publishing.models.items import Approval, Edit, Kind, QueueItem, QueueItemQuerySet
 from publishing.models.plans import OwnPost, PostingPlan, PublishWindow
@@ -26,4 +27,5 @@ __all__ = [
     "PublishWindow",
     "QueueItem",
     "QueueItemQuerySet",
+    "ReadingReservation",
 ]

@@ -1,7 +1,7 @@
 """Every write to this app's rows."""
 
 from publishing.services.attempts import price_of_item
-from publishing.services.budget import purses_of, usd_for_reading, warn_of_budgets
+from publishing.services.budget import purses_of, reserved_for_reading, warn_of_budgets
 from publishing.services.candidates import propose_anyway, propose_replies
 from publishing.services.claim import claim_item
 from publishing.services.compare import Legs, compare_counters, compare_workspace
@@ -59,11 +59,11 @@ __all__ = [
     "record_replies_published",
     "reject_item",
     "resend_item",
+    "reserved_for_reading",
     "retry_item",
     "settle_attempt",
     "sweep",
     "take_back_item",
-    "usd_for_reading",
     "warn_of_budgets",
     "web_intent",
     "why_refused",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -13,7 +14,8 @@ from django.db import transaction
 from django.db.models import OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from publishing.models import PublishAttempt
+from publishing.errors import ReadElsewhere
+from publishing.models import PublishAttempt, ReadingReservation
 from publishing.states import Outcome
 from revfirst.batch import each_alone
 from workspaces import audit
@@ -22,6 +24,7 @@ from workspaces.policy import policy_of
 from workspaces.services import holding_nobody_up, raise_alarm
 from x_integration.models import Spend
 from x_integration.prices import utc_day
+from x_integration.services import READING_LASTS
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -84,11 +87,33 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, UTC)
 
 
-def usd_for_reading(workspace: Workspace, *, now: datetime) -> Decimal | None:
-    """US dollars that reading may cost now, at least 0; None where no budget limits it.
+@contextmanager
+def reserved_for_reading(workspace: Workspace, *, now: datetime) -> Iterator[Decimal | None]:
+    """US dollars that the reading within may cost, at least 0; None where no budget limits it.
 
-    What is in flight to X counts as spent. Looks for a doubtful post do not ask: they are never stopped.
+    They are kept from whoever publishes meanwhile, until the reading ends, or for as long as one may last
+    where it died. Looks for a doubtful post do not ask: they are never stopped. Raises ReadElsewhere where
+    another reading has them, and Busy.
     """
+    if _usd_for_reading(workspace, now=now) is None:
+        yield None
+        return
+    until = now + READING_LASTS
+    with holding_nobody_up():  # with the lock that a claim has: one of the two sees the other
+        Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+        standing = ReadingReservation.objects.filter(workspace=workspace)
+        if standing.filter(until__gt=now).exists():
+            raise ReadElsewhere
+        if (usd := _usd_for_reading(workspace, now=now)) is not None:
+            standing.update_or_create(workspace=workspace, defaults={"usd": usd, "until": until})
+    try:
+        yield usd
+    finally:
+        standing.filter(until=until).delete()
+
+
+def _usd_for_reading(workspace: Workspace, *, now: datetime) -> Decimal | None:
+    """What is left for reading; what is in flight to X counts as spent."""
     (purses,) = purses_of(Workspace.objects.filter(pk=workspace.pk), now=now)
     flying = PublishAttempt.objects.filter(workspace=workspace, outcome=Outcome.IN_FLIGHT)
     reserved = flying.aggregate(usd=Sum("usd"))["usd"] or Decimal(0)

@@ -40,7 +40,7 @@ class Facts:
     last_number: int  # of the item's attempts
     spent_today: Decimal
     spent_this_month: Decimal
-    reserved: Decimal  # the price of what is in flight
+    reserved: Decimal  # the price of what is in flight, and what the reading under way may cost
     rate_resets_at: datetime | None  # nothing is left of X's rate limit until then
     breaker_shut_until: datetime | None  # None while it is closed
 
@@ -83,7 +83,9 @@ greatest(
 (SELECT coalesce(sum(usd), 0) FROM x_integration_spend
     WHERE workspace_id = %(workspace)s AND day >= %(first_of_month)s),
 (SELECT coalesce(sum(usd), 0) FROM publishing_publishattempt
-    WHERE workspace_id = %(workspace)s AND outcome = 'in_flight'),
+    WHERE workspace_id = %(workspace)s AND outcome = 'in_flight')
++ (SELECT coalesce(sum(usd), 0) FROM publishing_readingreservation
+    WHERE workspace_id = %(workspace)s AND until > %(now)s),
 (SELECT reset_at FROM x_integration_ratewindow
     WHERE account_id = %(account)s AND endpoint = %(endpoint)s AND remaining = 0
     AND reset_at > %(now)s),

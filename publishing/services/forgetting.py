@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 
 from publishing.models import Approval, Edit, OptOut, PublishAttempt, QueueItem
 from publishing.services.attempts import text_hash
-from publishing.services.budget import usd_for_reading
+from publishing.services.budget import reserved_for_reading
 from publishing.services.propose import RELEVANT_FOR
 from publishing.states import LIVE, State
 from revfirst.batch import each_alone, run_batch
@@ -147,8 +147,8 @@ def look_for_what_is_gone(
 
 def _look_for_those_of(account: XAccount, *, x: XClient, actor: Actor, now: datetime) -> int:
     posts = posts_that_matter(account.workspace, now=now)
-    usd = usd_for_reading(account.workspace, now=now)
-    return look_again(account, posts, x=x, actor=actor, now=now, usd=usd)
+    with reserved_for_reading(account.workspace, now=now) as usd:
+        return look_again(account, posts, x=x, actor=actor, now=now, usd=usd)
 
 
 def posts_that_matter(workspace: Workspace, *, now: datetime) -> list[SourcePost]:

@@ -148,14 +148,19 @@ def _quota(reason: str, limit: Callable[[Policy], int], window: timedelta) -> Ga
 
 
 def _budget(case: Case) -> Block | None:
-    """What was spent, what is in flight, and this one, must stay within day and month."""
+    """What was spent, what is under way, and this one, must stay within day and month.
+
+    Where what is under way fills it alone, nobody knows what of it X will charge: it is asked again soon.
+    """
     facts, policy, midnight = case.facts, case.policy, _midnight(case.now)
-    coming = facts.reserved + case.price.usd
-    if _over(policy.monthly_budget_usd, facts.spent_this_month + coming):
-        return Block("budget", (midnight.replace(day=1) + timedelta(days=32)).replace(day=1))
-    if _over(policy.daily_budget_usd, facts.spent_today + coming):
-        return Block("budget", midnight + DAY)
-    return None
+    next_month = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+    of_month = policy.monthly_budget_usd, facts.spent_this_month + case.price.usd, next_month
+    of_day = policy.daily_budget_usd, facts.spent_today + case.price.usd, midnight + DAY
+    for budget, usd, opens_at in (of_month, of_day):
+        if _over(budget, usd):
+            return Block("budget", opens_at)
+    under_way = any(_over(budget, usd + facts.reserved) for budget, usd, _ in (of_month, of_day))
+    return Block("budget") if under_way else None
 
 
 def _over(budget: Decimal | None, usd: Decimal) -> bool:

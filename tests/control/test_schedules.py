@@ -20,7 +20,7 @@ from tests.factories import SourcePostFactory, XAccountFactory
 from tests.worlds import WORKER, environment, manage
 from workspaces.models import Workspace
 from x_integration.models import Feed, Spend
-from x_integration.services import mentions_feed
+from x_integration.services import READING_SECONDS, mentions_feed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -184,7 +184,7 @@ def test_feeds_that_a_turn_has_no_time_for_stay_due(monkeypatch):
 
 
 def test_a_turn_begun_late_in_a_batch_reads_no_longer_than_the_batch_may(monkeypatch):
-    monkeypatch.setattr("control.tasks.STEP_SECONDS", -services.READING_SECONDS - 5)
+    monkeypatch.setattr("control.tasks.STEP_SECONDS", -READING_SECONDS - 5)
     XAccountFactory(access="", refresh="")
     cycle()
     assert Feed.objects.get().last_read_at is None
@@ -201,18 +201,6 @@ def test_a_search_that_fails_keeps_neither_mentions_nor_proposals_waiting(x):
     x.fault("html", method="GET", path="/2/tweets/search/recent")
     done = manage("run_cycle", env=environment(x.simulator))
     assert (done.returncode, workspace.items.count()) == (1, 1)
-
-
-@pytest.mark.parametrize("budget", [None, Decimal(1)])
-def test_two_turns_at_once_do_not_read_for_the_same_money(budget):
-    workspace, now = XAccountFactory(access="", refresh="").workspace, timezone.now()
-    Workspace.objects.update(daily_budget_usd=budget)
-    mentions_feed(workspace, now=now)
-    Feed.objects.update(leased_until=now + timedelta(seconds=60))
-    search = Feed.objects.create(workspace=workspace, kind=Feed.Kind.SEARCH, query="coffee")
-    cycle()
-    search.refresh_from_db()
-    assert (search.last_read_at is None) == (budget is not None)
 
 
 def test_reading_stops_at_nine_tenths_of_the_budget(x):

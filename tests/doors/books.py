@@ -35,6 +35,7 @@ APART = (
     *("x_integration_oauthstate", "x_integration_ratewindow"),  # written whenever X is asked
     *("x_integration_feed", "x_integration_billedread"),  # and so are these
     *("publishing_candidate", "publishing_edit"),  # beside an item; they decide nothing about it
+    "publishing_readingreservation",  # only ever holds back
 )
 
 

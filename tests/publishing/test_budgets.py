@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from publishing.series import money
-from publishing.services import sweep, usd_for_reading, warn_of_budgets
+from publishing.services import reserved_for_reading, sweep, warn_of_budgets
 from tests.concurrency import run_together
 from tests.factories import WorkspaceFactory
 from tests.worlds import WORKER
@@ -142,4 +142,5 @@ def test_metrics_show_what_is_spent_and_of_what(cafe):
 def test_reading_has_nine_tenths_and_what_was_spent_before_the_first_does_not_count(cafe):
     spend(cafe, "9", now=NOON.replace(month=10))
     spend(cafe, "0.4")
-    assert usd_for_reading(cafe, now=NOON) == Decimal("0.5")
+    with reserved_for_reading(cafe, now=NOON) as usd:
+        assert usd == Decimal("0.5")

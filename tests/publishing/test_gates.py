@@ -9,7 +9,14 @@ import pytest
 from django.conf import settings as django_settings
 from django.utils import timezone
 
-from publishing.models import Approval, CircuitBreaker, OptOut, PublishAttempt, QueueItem
+from publishing.models import (
+    Approval,
+    CircuitBreaker,
+    OptOut,
+    PublishAttempt,
+    QueueItem,
+    ReadingReservation,
+)
 from publishing.services import (
     approve_item,
     claim_item,
@@ -137,6 +144,18 @@ def _spent(usd: str, **budgets):
     return spoil
 
 
+def _reading(usd, **budgets):
+    def spoil(item, *, workspace=None):
+        Workspace.objects.update(**budgets)
+        ReadingReservation.objects.create(
+            workspace=workspace or item.workspace,
+            usd=usd,
+            until=timezone.now() + timedelta(seconds=60),
+        )
+
+    return spoil
+
+
 def _rate_is_spent(item, *, account=None, endpoint=CREATE_POST, left=0):
     reset = timezone.now() + timedelta(minutes=9)
     account = account or item.workspace.x_account
@@ -159,6 +178,7 @@ def _elsewhere(item):
         workspace=there, author_id=_author(item), since=timezone.now(), noted_by="command"
     )
     record_spend(there, "post", Decimal(100), subject="account", now=timezone.now())
+    _reading(Decimal(100))(item, workspace=there)
     Workspace.objects.update(daily_budget_usd=Decimal(1), monthly_budget_usd=Decimal(1))
     _rate_is_spent(item, account=XAccountFactory(workspace=there))
 
@@ -246,6 +266,8 @@ CASES = {
         _spent("0.995", daily_budget_usd=Decimal(1)),
         _spent("9.995", monthly_budget_usd=Decimal(10)),
         _spent("0", daily_budget_usd=Decimal(0)),
+        _reading(Decimal("0.99"), daily_budget_usd=Decimal(1)),
+        _reading(Decimal("0.99"), monthly_budget_usd=Decimal(1)),
     ],
     "x_rate_limit": [_rate_is_spent],
     "circuit_breaker": [_breaker_is_open],
@@ -318,6 +340,7 @@ def test_a_gate_opens_when_it_says(x, item, what):
         (_many_sent(8, ago=timedelta(minutes=10)), timedelta(minutes=50, seconds=-7)),
         (_rate_is_spent, timedelta(minutes=9)),
         (_breaker_is_open, timedelta(minutes=5)),
+        (_reading(Decimal(1), daily_budget_usd=Decimal(1)), timedelta(minutes=1)),
     ],
 )
 def test_a_gate_that_knows_says_until_when(x, item, spoil, opens_in):

@@ -3,13 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
 from publishing.models import QueueItem
-from publishing.services import approve_item, propose_item
 from publishing.services.attempts import text_hash
 from publishing.states import State
-from tests.worlds import operator
+from tests.worlds import approved_post
 from x_integration.payloads import normalised
 
 LATER = timedelta(seconds=20)
@@ -32,14 +30,6 @@ def they_may_be_called(settings, tmp_path):
     settings.BRAND_VOICE_FILE_PATH = str(path)
 
 
-def approved_post(x, text: str) -> QueueItem:
-    """A post of our own, approved."""
-    cafe = x.connected()
-    who = operator(cafe)
-    item = propose_item(cafe, text=text, actor=who, now=timezone.now())
-    return approve_item(item.pk, version=1, actor=who, now=timezone.now())
-
-
 def lost(x, item: QueueItem) -> QueueItem:
     """X has it, and nobody heard of it."""
     x.fault("lost_answer")
@@ -55,7 +45,7 @@ def test_what_x_makes_of_a_text_is_recognised(x, settings, kind, name, dialect):
     settings.X_FIELD_DIALECT = dialect
     text = WRITTEN[name]
     item = (
-        approved_post(x, text)
+        approved_post(x.connected(), text)
         if kind == "post"
         else x.answering(x.connected(), by="lia", text=text)
     )
@@ -75,7 +65,7 @@ def test_a_reply_is_recognised_behind_the_mentions_that_x_puts_before_it(x):
 
 def test_the_leading_mention_of_a_post_is_part_of_what_we_wrote(x):
     """Another post of ours, without it, is not the one that we look for."""
-    item = approved_post(x, "@lia opens the new bar tonight")
+    item = approved_post(x.connected(), "@lia opens the new bar tonight")
     x.fault("status", status=500)
     x.publish(item)
     x.simulator.say("cafe", "opens the new bar tonight", source="api")
@@ -86,14 +76,10 @@ def test_the_leading_mention_of_a_post_is_part_of_what_we_wrote(x):
 
 
 def test_two_posts_to_two_people_are_no_duplicates(x):
-    first = approved_post(x, "@lia happy birthday!")
-    assert x.publish(first).state == State.PUBLISHED
-    who = operator(first.workspace)
-    second = propose_item(
-        first.workspace, text="@rui happy birthday!", actor=who, now=timezone.now()
-    )
-    approve_item(second.pk, version=1, actor=who, now=timezone.now())
-    assert x.publish(second).state == State.PUBLISHED
+    cafe = x.connected()
+    for who in ("lia", "rui"):
+        item = x.publish(approved_post(cafe, f"@{who} happy birthday!"))
+        assert item.state == State.PUBLISHED
 
 
 @pytest.mark.parametrize(("reply", "same"), [(True, True), (False, False)])

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from publishing.models import PublishAttempt, QueueItem
 from publishing.pricing import price_of
-from publishing.services import approve_item, claim_item, propose_item, settle_attempt
+from publishing.services import claim_item, settle_attempt
 from publishing.states import State
-from tests.worlds import WORKER, operator, problem
+from tests.worlds import WORKER, approved_post, problem
 from workspaces.models import AuditEvent, Counter, Workspace
 from x_integration.models import SourcePost, Spend
 
@@ -19,13 +19,6 @@ from x_integration.models import SourcePost, Spend
 def cafe(x):
     """A connected workspace."""
     return x.connected()
-
-
-def post(cafe, text: str) -> QueueItem:
-    """An approved post of our own."""
-    who, now = operator(cafe), timezone.now()
-    item = propose_item(cafe, text=text, actor=who, now=now)
-    return approve_item(item.pk, version=1, actor=who, now=now)
 
 
 def spent() -> dict[str, tuple[int, Decimal]]:
@@ -45,8 +38,8 @@ def agree() -> None:
 
 
 def test_each_kind_has_its_price(x, cafe):
-    x.publish(post(cafe, "Good morning"))
-    x.publish(post(cafe, "See https://cafe.example/menu"))
+    x.publish(approved_post(cafe, "Good morning"))
+    x.publish(approved_post(cafe, "See https://cafe.example/menu"))
     x.publish(x.answering(cafe, by="lia", text="Look: https://cafe.example"))
     assert spent() == {
         "post": (1, Decimal("0.015")),
@@ -66,14 +59,14 @@ def test_a_reply_in_a_thread_of_our_own_is_a_post(x, cafe):
 @pytest.mark.parametrize("fault", [problem(400), problem(429)], ids=["refused", "released"])
 def test_what_x_did_not_execute_costs_nothing(x, cafe, fault):
     x.fault(**fault)
-    x.publish(post(cafe, "Good morning"))
+    x.publish(approved_post(cafe, "Good morning"))
     assert spent() == {}
     assert not PublishAttempt.objects.get().charged
 
 
 def test_a_doubt_is_charged_once_and_not_again_when_it_is_found(x, cafe):
     x.fault("lost_answer")
-    x.publish(post(cafe, "Good morning"))
+    x.publish(approved_post(cafe, "Good morning"))
     assert spent() == {"post": (1, Decimal("0.015"))}
     assert x.sweep(after=timedelta(seconds=20)).confirmed == 1
     assert spent() == {"post": (1, Decimal("0.015")), "post_read": (1, Decimal("0.005"))}
@@ -81,7 +74,7 @@ def test_a_doubt_is_charged_once_and_not_again_when_it_is_found(x, cafe):
 
 
 def test_a_day_is_the_day_of_utc_on_which_it_was_sent(x, cafe):
-    item = post(cafe, "Good night")
+    item = approved_post(cafe, "Good night")
     late = timezone.now().replace(hour=23, minute=59, second=59)
     item_is_due = QueueItem.objects.filter(pk=item.pk)
     item_is_due.update(not_before=None)
@@ -108,7 +101,7 @@ def on_another_day(days: int) -> None:
 def test_a_budget_lets_the_last_cent_go_and_nothing_after_it(x, cafe, period):
     budget(**{period: "0.03"})
     texts = ["One", "Two", "Three"]
-    items = [x.publish(post(cafe, text)) for text in texts]
+    items = [x.publish(approved_post(cafe, text)) for text in texts]
     assert [item.state for item in items] == [State.PUBLISHED, State.PUBLISHED, State.APPROVED]
     assert items[2].blocked_reason == "budget"
     assert spent() == {"post": (2, Decimal("0.03"))}
@@ -116,28 +109,28 @@ def test_a_budget_lets_the_last_cent_go_and_nothing_after_it(x, cafe, period):
 
 def test_a_dear_post_waits_while_a_cheap_one_goes(x, cafe):
     budget(daily="0.10")
-    assert x.publish(post(cafe, "See https://cafe.example")).blocked_reason == "budget"
-    assert x.publish(post(cafe, "Good morning")).state == State.PUBLISHED
+    assert x.publish(approved_post(cafe, "See https://cafe.example")).blocked_reason == "budget"
+    assert x.publish(approved_post(cafe, "Good morning")).state == State.PUBLISHED
 
 
 def test_yesterday_is_of_no_concern_to_the_day(x, cafe):
     budget(daily="0.02")
-    x.publish(post(cafe, "One"))
+    x.publish(approved_post(cafe, "One"))
     on_another_day(1)
-    assert x.publish(post(cafe, "Two")).state == State.PUBLISHED
+    assert x.publish(approved_post(cafe, "Two")).state == State.PUBLISHED
 
 
 def test_last_month_is_of_no_concern_to_the_month(x, cafe):
     budget(monthly="0.02")
-    x.publish(post(cafe, "One"))
+    x.publish(approved_post(cafe, "One"))
     on_another_day(31)
-    assert x.publish(post(cafe, "Two")).state == State.PUBLISHED
+    assert x.publish(approved_post(cafe, "Two")).state == State.PUBLISHED
 
 
 def test_what_is_in_flight_has_its_price_reserved(x, cafe):
     """Two that would exceed the budget together cannot both be claimed."""
     budget(daily="0.02")
-    items = [post(cafe, text) for text in ("One", "Two")]
+    items = [approved_post(cafe, text) for text in ("One", "Two")]
     claims = [claim_item(item.pk, actor=WORKER, now=timezone.now()) for item in items]
     assert [claim is not None for claim in claims] == [True, False]
     items[1].refresh_from_db()
@@ -147,20 +140,20 @@ def test_what_is_in_flight_has_its_price_reserved(x, cafe):
 def test_what_was_refused_gives_its_money_back(x, cafe):
     budget(daily="0.02")
     x.fault(**problem(400))
-    x.publish(post(cafe, "One"))
-    assert x.publish(post(cafe, "Two")).state == State.PUBLISHED
+    x.publish(approved_post(cafe, "One"))
+    assert x.publish(approved_post(cafe, "Two")).state == State.PUBLISHED
 
 
 def test_a_workspace_without_a_budget_is_not_stopped(x, cafe):
-    items = [x.publish(post(cafe, f"Number {n}")) for n in range(3)]
+    items = [x.publish(approved_post(cafe, f"Number {n}")) for n in range(3)]
     assert {item.state for item in items} == {State.PUBLISHED}
 
 
 def test_one_workspace_s_money_is_its_own(x, cafe):
     other = x.connected("other")
     budget(daily="0.02")
-    x.publish(post(cafe, "One"))
-    assert x.publish(post(other, "One")).state == State.PUBLISHED
+    x.publish(approved_post(cafe, "One"))
+    assert x.publish(approved_post(other, "One")).state == State.PUBLISHED
 
 
 @pytest.mark.parametrize(

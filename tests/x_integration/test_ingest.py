@@ -17,9 +17,7 @@ from workspaces.models import AuditEvent, Counter, SystemHold
 from x_integration.client import Window, XClient
 from x_integration.errors import NoAccessToken, XReadFailed, XUnauthorized
 from x_integration.models import Feed, SourcePost, Spend, XAccount
-from x_integration.prices import POST_WITH_URL
-from x_integration.services import ingest, ingest_feed, ingest_mentions, record_spend
-from x_integration.services.storing import store_posts
+from x_integration.services import ingest, ingest_feed, ingest_mentions
 
 MENTIONS = "/2/users/{id}/mentions"
 
@@ -535,18 +533,6 @@ def test_a_budget_that_is_used_up_asks_x_for_nothing(x, cafe):
     hear(x, cafe, 1)
     assert run_with(cafe, "0.024") == 0  # X's smallest page may cost 0.025
     assert x.simulator.requests() == []
-
-
-def test_what_is_published_meanwhile_leaves_less_to_read_for(x, cafe, monkeypatch):
-    def publish_and_store(*args, **more):
-        usd, now = Decimal("0.20"), timezone.now()
-        record_spend(cafe, POST_WITH_URL, usd, subject="item:1/1", now=now)
-        return store_posts(*args, **more)
-
-    monkeypatch.setattr("x_integration.services.ingest.store_posts", publish_and_store)
-    hear(x, cafe, 130)
-    assert run_with(cafe, "0.60") == 100
-    assert Feed.objects.get().last_error == "budget"
 
 
 def test_a_feed_that_the_budget_stops_says_so_and_does_not_claim_to_be_read(x, cafe):

@@ -17,6 +17,7 @@ from x_integration.services.feeds import (
 )
 from x_integration.services.gone import look_again, mark_refused, note_what_is_gone
 from x_integration.services.ingest import (
+    READING_LASTS,
     READING_SECONDS,
     ingest_feed,
     ingest_mentions,
@@ -44,6 +45,7 @@ from x_integration.services.tokens import (
 
 __all__ = [
     "DEFAULT_SCOPE",
+    "READING_LASTS",
     "READING_SECONDS",
     "Authorization",
     "add_search",

@@ -18,7 +18,7 @@ from x_integration.models import Feed, RateWindow, XAccount
 from x_integration.prices import POST_READ, price, utc_day
 from x_integration.services.gone import note_what_is_gone
 from x_integration.services.rates import is_window_end
-from x_integration.services.spending import record_post_reads, spent_on
+from x_integration.services.spending import record_post_reads
 from x_integration.services.storing import store_posts
 from x_integration.services.tokens import with_access_token
 from x_integration.snowflakes import earlier, first_id_at, given_out_at
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from workspaces.models import Workspace
     from x_integration.client import XClient
     from x_integration.payloads import Page
-    from x_integration.services.spending import Charge
 
 READING_SECONDS = 20
 # X may show a post late, and names no bound. Within the overlap it is found at the next run. What
@@ -40,7 +39,7 @@ READING_SECONDS = 20
 OVERLAP = timedelta(minutes=15)
 LOOK_BACK_EVERY = timedelta(hours=3)
 CLOCK_SKEW = timedelta(minutes=5)
-LEASE = timedelta(seconds=60)  # 20 s of reading and one call of 25 s end before
+READING_LASTS = timedelta(seconds=60)  # 20 s of reading and one call of 25 s end before
 SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(minutes=2), timedelta(minutes=30)
 BUDGET = "budget"  # no error of X's: there is no money left to read for
 STOPS_EVERYBODY = {"no_credits", "usage_capped"}
@@ -86,7 +85,7 @@ def ingest_feed(
 
     Raises NoAccessToken, XUnauthorized, XReadFailed or OutOfTime; what was read until then is stored.
     """
-    lease = now + LEASE
+    lease = now + READING_LASTS
     free = Q(leased_until=None) | Q(leased_until__lte=now)
     if not Feed.objects.filter(free, pk=feed.pk, is_on=True).update(leased_until=lease):
         return 0
@@ -133,7 +132,6 @@ class _Run:
         self._feed, self._account, self._now, self._usd = feed, account, now, usd
         # A run may begin before midnight, by which X bills, and end after it.
         self._clock = ticking(now)
-        self._spent = spent_on(utc_day(now), feed.workspace)
         self._patience = patience or Patience(READING_SECONDS)
         self._kind = Feed.Kind(feed.kind)
         self._endpoint = _ENDPOINT[self._kind]
@@ -255,21 +253,12 @@ class _Run:
                     counts=charge.counts,
                 )
         self.new += new
-        self._take_from_budget(charge)
+        if self._usd is not None:
+            self._usd -= charge.usd
         numbers = [int(post_id) for post_id in ids]
         self._falls = self._falls and not (self._oldest and max(numbers) > self._oldest)
         self._newest = max(self._newest, *numbers)
         self._oldest = min(self._oldest or numbers[0], *numbers)
-
-    def _take_from_budget(self, charge: Charge) -> None:
-        """The page, and what others spent since the one before: what was published meanwhile costs too.
-
-        Of a day that began meanwhile, the page alone is known.
-        """
-        spent = charge.spent_before + charge.usd
-        if self._usd is not None:
-            self._usd -= max(spent - self._spent, charge.usd)
-        self._spent = spent
 
     def _page_size(self) -> int:
         """How many posts to ask for, so that the budget pays for all of them; 0 when it is used up."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-
-from django.db.models import Sum
 
 from revfirst.db import one_row
 from workspaces import audit
@@ -15,7 +13,7 @@ from workspaces.actors import Actor
 from workspaces.counters import Count
 from workspaces.models import Workspace
 from workspaces.services import holding_nobody_up
-from x_integration.models import BilledRead, Spend
+from x_integration.models import BilledRead
 from x_integration.prices import POST_READ, USER_READ, price, utc_day
 
 _BILLED_READS_KEPT = timedelta(days=2)
@@ -33,8 +31,7 @@ _CHARGE = """added AS (
             units * %(unit_usd)s::numeric, %(subject)s
         FROM charge WHERE units > 0
     )
-    SELECT units * %(unit_usd)s::numeric, (SELECT coalesce(sum(usd), 0) FROM x_integration_spend
-        WHERE workspace_id = %(workspace)s AND day = %(day)s) FROM charge"""
+    SELECT units * %(unit_usd)s::numeric FROM charge"""
 _ADD = f"WITH charge AS (SELECT 1 AS units), {_CHARGE}"
 # In the order of the things, so that no two readers of the same ones wait for each other.
 _ADD_READS = f"""WITH billed AS (
@@ -52,7 +49,6 @@ class Charge:
 
     kind: str
     usd: Decimal
-    spent_before: Decimal  # by the workspace on that day
 
     @property
     def data(self) -> dict[str, str]:
@@ -129,12 +125,6 @@ def charge_user_read(workspace: Workspace, x_user_id: str, *, actor: Actor, now:
                 data=charge.data,
                 counts=charge.counts,
             )
-
-
-def spent_on(day: date, workspace: Workspace) -> Decimal:
-    """US dollars that the workspace's ledger has for this UTC day."""
-    rows = Spend.objects.filter(workspace=workspace, day=day)
-    return rows.aggregate(usd=Sum("usd"))["usd"] or Decimal(0)
 
 
 def forget_billed_reads(*, now: datetime) -> int:
