@@ -1,17 +1,24 @@
 """May this be said here? The guards, with what the database knows."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from publishing import voice
-from publishing.errors import BadContent
+from publishing.errors import BadContent, NoBrandVoice
 from publishing.guards import GUARDS, OF_THE_TEXT, SIMILARITY, Case, Objection, objections
 from publishing.states import State
 from publishing.text import names_in
 from workspaces.models import Workspace
 from x_integration.models import SourcePost
 
+if TYPE_CHECKING:
+    from publishing.models import QueueItem
+
 RECENT_TEXTS = 50
+_MAY_STAND_ON_X = {State.PUBLISHING, State.UNCONFIRMED, State.PUBLISHED, State.HANDED_OFF}
 _BY_ITSELF = tuple(guard for guard in GUARDS if guard != SIMILARITY)
 
 
@@ -36,14 +43,31 @@ def check_by_itself(text: str, *, source_post: SourcePost | None) -> None:
         raise BadContent(found.sentence)
 
 
-def objection_to(text: str, *, source_post: SourcePost | None) -> Objection | None:
-    """What the guards have against the text by itself, by the brand voice as it is now. Raises NoBrandVoice.
+def objection_to(
+    text: str, *, source_post: SourcePost | None, sent: Sequence[str] = ()
+) -> Objection | None:
+    """What the guards have against the text, by the brand voice as it is now, beside texts that were sent.
 
-    Asked in every claim: who is mentioned, and who asked for it, is read only where there is an @.
+    Asked in every claim: who is mentioned, and who asked for it, is read only where there is an @. Raises
+    NoBrandVoice.
     """
     mentions_somebody = "@" in text or "＠" in text
     asked_for = tuple(_asked_for(source_post)) if mentions_somebody else ()
-    return _first_objection(text, _rules(source_post), asked_for)
+    rules = _rules(source_post)
+    if (found := _first_objection(text, rules, asked_for)) is not None or not sent:
+        return found
+    case = Case(text, rules, similarity=voice.current().similarity, latest=sent)
+    return next(objections(case, guards=[SIMILARITY]), None)
+
+
+def how_many_to_compare(text: str) -> int:
+    """With how many of the latest texts this one is compared; with none where the file cannot be used,
+    which the guards say."""
+    try:
+        rule = voice.current().similarity
+    except NoBrandVoice:
+        return 0
+    return RECENT_TEXTS if rule is not None and len(text) >= rule.letters_from else 0
 
 
 @lru_cache(maxsize=500)
@@ -56,11 +80,9 @@ def objections_to(
     text: str, *, workspace: Workspace, source_post: SourcePost | None, besides: int = 0
 ) -> Iterator[Objection]:
     """Every guard's objection in order, asked one by one. Raises NoBrandVoice."""
-    similarity = voice.current().similarity
-    is_compared = similarity is not None and len(text) >= similarity.letters_from
-    latest = _latest(workspace, besides) if is_compared else []
+    latest = _latest(workspace, besides, many=how_many_to_compare(text))
     rules, asked = _rules(source_post), _asked_for(source_post)
-    return objections(Case(text, rules, asked, similarity, latest))
+    return objections(Case(text, rules, asked, voice.current().similarity, latest))
 
 
 def _refuse(found: Iterator[Objection]) -> None:
@@ -77,7 +99,18 @@ def _asked_for(post: SourcePost | None) -> list[str]:
     return [post.author_username, *names_in(post.text)] if post else []
 
 
-def _latest(workspace: Workspace, besides: int) -> list[str]:
-    """What was rejected may be said better, and again."""
+def _latest(workspace: Workspace, besides: int, *, many: int) -> list[str]:
+    return [text for text, _ in _latest_items(workspace, besides, many=many)]
+
+
+def sent_lately(item: QueueItem) -> list[str]:
+    """The texts with which a claim of the item compares its own (`Facts.sent_texts`)."""
+    many = how_many_to_compare(item.text)
+    latest = _latest_items(item.workspace, item.pk, many=many)
+    return [text for text, state in latest if state in _MAY_STAND_ON_X]
+
+
+def _latest_items(workspace: Workspace, besides: int, *, many: int) -> Iterable[tuple[str, str]]:
+    """Text and state. What was rejected may be said better, and again."""
     items = workspace.items.exclude(pk=besides).exclude(state=State.REJECTED)
-    return list(items.order_by("-created_at").values_list("text", flat=True)[:RECENT_TEXTS])
+    return items.order_by("-number").values_list("text", "state")[:many]

@@ -37,6 +37,7 @@ class Facts:
     last_to_author: datetime | None
     hourly_nth: datetime | None  # when the reply was sent that fills the hourly quota
     daily_nth: datetime | None
+    sent_texts: list[str]  # among the latest of the workspace: its own may be too much like one
     last_number: int  # of the item's attempts
     spent_today: Decimal
     spent_this_month: Decimal
@@ -77,6 +78,10 @@ greatest(
     ORDER BY started_at DESC OFFSET greatest(%(hourly)s - 1, 0) LIMIT 1),
 (SELECT started_at FROM {_SENT} AND kind = 'reply'
     ORDER BY started_at DESC OFFSET greatest(%(daily)s - 1, 0) LIMIT 1),
+ARRAY(SELECT text FROM (SELECT text, state FROM publishing_queueitem
+    WHERE workspace_id = %(workspace)s AND id <> %(item)s AND state <> 'rejected'
+    ORDER BY number DESC LIMIT %(compared)s) latest
+    WHERE state IN ('publishing', 'unconfirmed', 'published', 'handed_off')),
 (SELECT coalesce(max(number), 0) FROM publishing_publishattempt WHERE item_id = %(item)s),
 (SELECT coalesce(sum(usd), 0) FROM x_integration_spend
     WHERE workspace_id = %(workspace)s AND day = %(today)s),
@@ -100,10 +105,11 @@ def facts_about(
     account: XAccount | None,
     approver_id: int | None,
     text_hash: str,
+    compared: int,
     policy: Policy,
     now: datetime,
 ) -> Facts:
-    """Everything at once; `item` may be one that is not saved yet."""
+    """Everything at once; `item` may be one that is not saved yet, `compared` with so many of the latest."""
     post, today = item.source_post, now.astimezone(UTC).date()
     asked = {
         "workspace": workspace.pk,
@@ -116,6 +122,7 @@ def facts_about(
         "text_hash": text_hash,
         "hourly": policy.replies_per_hour,
         "daily": policy.replies_per_day,
+        "compared": compared,
         "today": today,
         "first_of_month": today.replace(day=1),
         "now": now,

@@ -15,7 +15,7 @@ from publishing.errors import NoBrandVoice
 from publishing.models import Approval, QueueItem
 from publishing.pricing import Price
 from publishing.services.approvals import covers
-from publishing.services.content import objection_to
+from publishing.services.content import objection_to, sent_lately
 from publishing.services.facts import DAY, HOUR, Facts
 from publishing.states import State
 from workspaces.models import Workspace
@@ -106,7 +106,8 @@ def _too_late(case: Case) -> bool:
 def _content(case: Case) -> Block | None:
     """The guards, by the brand voice as it is now. What is sent reads as the item: the approval says so."""
     try:
-        objection = objection_to(case.item.text, source_post=case.target)
+        sent = case.facts.sent_texts
+        objection = objection_to(case.item.text, source_post=case.target, sent=sent)
     except NoBrandVoice as error:
         return Block(error.code)
     return Block(CONTENT_REFUSED, guard=objection.guard) if objection else None
@@ -213,7 +214,8 @@ def why_refused(item: QueueItem) -> str:
     if item.state != State.APPROVED or item.blocked_reason not in reasons:
         return ""
     try:
-        objection = objection_to(item.text, source_post=item.source_post)
+        sent = sent_lately(item)
+        objection = objection_to(item.text, source_post=item.source_post, sent=sent)
     except NoBrandVoice as error:
         return str(error)
     return objection.sentence if objection else ""

@@ -14,7 +14,7 @@ from publishing.services.content import objection_to
 from publishing.states import State
 from tests.api import signed_in
 from tests.factories import QueueItemFactory, SourcePostFactory
-from tests.worlds import WORKER, attempts, operator
+from tests.worlds import WORKER, approved_post, attempts, operator
 from workspaces.models import AuditEvent, User
 
 LONG = "We open at nine on Mondays, as always. See you there!"
@@ -83,8 +83,50 @@ def test_what_nothing_holds_back_any_more_has_nothing_to_be_told(x, voice, item)
     assert seen(item)[1] is None
 
 
-def test_likeness_is_not_asked_again_since_what_came_later_is_no_reason(x, item):
-    QueueItemFactory(workspace=item.workspace, text=LONG)
+MUCH_LIKE_IT = "We open at ten on Mondays, as always. See you there!"
+LESS_LIKENESS = 'languages: {"*": {}}\nsimilarity: {alike_from: 90}'
+
+
+def test_what_is_too_much_like_something_that_was_sent_is_held_back(x, voice, item):
+    """It was let in by a milder file."""
+    x.publish(approved_post(item.workspace, MUCH_LIKE_IT))
+    voice.write_text(LESS_LIKENESS)
+    item = x.publish(item)
+    page, told = seen(item)
+    assert told.startswith("It is 95 % like one of the latest texts:")
+    assert f"content refused, asked again at {item.not_before:%Y-%m-%d %H:%M}" in page
+    row = AuditEvent.objects.get(type="item.block")
+    assert row.data == {"reason": "content_refused", "guard": "similarity"}
+
+
+@pytest.mark.parametrize("state", [State.PUBLISHING, State.UNCONFIRMED, State.HANDED_OFF])
+def test_what_may_stand_on_x_is_compared_too(x, item, state):
+    QueueItemFactory(workspace=item.workspace, text=LONG, state=state)
+    assert x.publish(item).blocked_reason == "content_refused"
+    assert why_refused(item)
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.REJECTED, State.EXPIRED, State.FAILED])
+def test_what_was_not_sent_is_no_reason(x, item, state):
+    QueueItemFactory(workspace=item.workspace, text=LONG, state=state)
+    assert x.publish(item).state == State.PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("content", "text"), [('languages: {"*": {}}', LONG), (LESS_LIKENESS, "We open at nine.")]
+)
+def test_what_the_file_does_not_compare_is_not_compared(x, voice, content, text):
+    voice.write_text(content)
+    item = x.answering(x.connected(), by="lia", text=text)
+    QueueItemFactory(workspace=item.workspace, text=text, state=State.UNCONFIRMED)
+    assert x.publish(item).state == State.PUBLISHED
+
+
+def test_no_more_is_compared_than_when_it_came_in(x, item):
+    """What was sent long ago may be said again."""
+    QueueItemFactory(workspace=item.workspace, text=LONG, state=State.UNCONFIRMED)
+    for _ in range(50):
+        QueueItemFactory(workspace=item.workspace, text="")
     assert x.publish(item).state == State.PUBLISHED
 
 
