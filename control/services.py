@@ -104,7 +104,7 @@ def run_cycle(
             break
         except RevFirstError as error:
             errors.append(error)
-    proposed = len(propose_replies(workspace, actor=actor, now=now))
+    proposed = len(propose_replies(workspace, actor=actor, now=now, patience=patience))
     if errors:
         raise errors[0]
     return Cycle(ingested, proposed)
