@@ -83,8 +83,8 @@ def run_cycle(
 
     With `patience`, as in a batch, feeds whose time has not come are left alone. A feed that cannot be
     read keeps neither the others nor the proposals waiting; those that time cuts off are the first of the
-    next cycle. Raises NoAccessToken, XReadFailed or OutOfTime afterwards, and NoBrandVoice or NoRanking where
-    a file of the operators cannot be used.
+    next cycle, and so are all where somebody else reads for their money. Raises NoAccessToken, XReadFailed,
+    OutOfTime or Busy afterwards, and NoBrandVoice or NoRanking where a file of the operators cannot be used.
     """
     account = XAccount.objects.select_related("workspace").get(workspace=workspace)
     mentions_feed(workspace, now=now)
@@ -104,7 +104,7 @@ def run_cycle(
             break
         except RevFirstError as error:
             errors.append(error)
-    proposed = len(propose_replies(workspace, actor=actor, now=now))
+    proposed = len(propose_replies(workspace, actor=actor, now=now, patience=patience))
     if errors:
         raise errors[0]
     return Cycle(ingested, proposed)

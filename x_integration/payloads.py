@@ -96,8 +96,13 @@ class Page:
 
     @property
     def public_posts(self) -> tuple[Post, ...]:
-        """The posts whose authors do not protect them."""
-        return tuple(post for post in self.posts if post.author_id not in self.protected)
+        """The posts that the page does not itself say are gone, or for their authors' followers alone."""
+        hidden = {*self.protected, *self.unseen_users}
+        return tuple(
+            post
+            for post in self.posts
+            if post.author_id not in hidden and post.id not in self.unseen
+        )
 
 
 def is_id(text: str) -> bool:

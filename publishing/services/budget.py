@@ -113,10 +113,13 @@ def reserved_for_reading(workspace: Workspace, *, now: datetime) -> Iterator[Dec
 
 
 def _usd_for_reading(workspace: Workspace, *, now: datetime) -> Decimal | None:
-    """What is left for reading; what is in flight to X counts as spent."""
-    (purses,) = purses_of(Workspace.objects.filter(pk=workspace.pk), now=now)
+    """What is left for reading; what is in flight to X counts as spent.
+
+    It is asked first: what is confirmed between the two, which locks no workspace, counts twice and not never.
+    """
     flying = PublishAttempt.objects.filter(workspace=workspace, outcome=Outcome.IN_FLIGHT)
     reserved = flying.aggregate(usd=Sum("usd"))["usd"] or Decimal(0)
+    (purses,) = purses_of(Workspace.objects.filter(pk=workspace.pk), now=now)
     left = [
         purse.budget * READING_SHARE - purse.spent - reserved
         for purse in purses

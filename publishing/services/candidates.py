@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from django.conf import settings
@@ -26,6 +26,7 @@ from publishing.services.attempts import text_hash
 from publishing.services.content import RECENT_TEXTS, objections_to
 from publishing.services.opt_outs import honour_plea, is_left_alone
 from publishing.services.propose import RELEVANT_FOR, add_item, check_can_be_answered
+from revfirst.batch import Patience
 from revfirst.errors import Unavailable
 from revfirst.storable import storable_text
 from workspaces.actors import Actor
@@ -48,9 +49,12 @@ NO_TEXT, PROPOSER_FAILED, NO_WORDS, GONE = "no_text", "proposer_failed", "no_wor
 _FINAL = {OWN_POST, OPTED_OUT, NO_WORDS, GONE}  # whatever the rules say
 
 
-def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> list[QueueItem]:
+def propose_replies(
+    workspace: Workspace, *, actor: Actor, now: datetime, patience: Patience | None = None
+) -> list[QueueItem]:
     """Take in what was said since, and propose a reply to the candidates whose turn it is.
 
+    Those for whom `patience` is over have theirs the next time.
     Whoever asks to be left alone is, from this moment. Raises NoRanking or NoBrandVoice when a file of the
     operators cannot be used: then nothing is looked at but pleas.
     """
@@ -62,7 +66,8 @@ def propose_replies(workspace: Workspace, *, actor: Actor, now: datetime) -> lis
     _expire(workspace, now)
     _reopen(mind)
     _take_in(mind, actor=actor)
-    made = (_look_at(each, mind, actor=actor) for each in _whose_turn_it_is(workspace))
+    turns = takewhile(lambda _: patience is None or patience.left(), _whose_turn_it_is(workspace))
+    made = (_look_at(each, mind, actor=actor) for each in turns)
     return [item for item in made if item is not None]
 
 

@@ -147,6 +147,8 @@ def look_for_what_is_gone(
 
 def _look_for_those_of(account: XAccount, *, x: XClient, actor: Actor, now: datetime) -> int:
     posts = posts_that_matter(account.workspace, now=now)
+    if not posts:
+        return 0
     with reserved_for_reading(account.workspace, now=now) as usd:
         return look_again(account, posts, x=x, actor=actor, now=now, usd=usd)
 

@@ -11,6 +11,7 @@ from django.db import OperationalError
 from django.urls import reverse
 from django.utils import timezone
 
+from control.services import run_cycle
 from publishing.errors import (
     AlreadyProposed,
     Blocked,
@@ -30,6 +31,7 @@ from publishing.services import (
     reject_item,
 )
 from publishing.services.edits import difference
+from revfirst.batch import Patience
 from revfirst.errors import RevFirstError
 from tests.concurrency import run_together
 from tests.factories import (
@@ -41,6 +43,7 @@ from tests.factories import (
 from tests.worlds import WORKER, operator
 from workspaces.actors import Actor
 from workspaces.errors import WorkspaceNotFound
+from x_integration.client import XClient
 from x_integration.models import SourcePost
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,6 +80,14 @@ def test_60_candidates_over_3_cycles_become_60_items_each_proposed_once(workspac
     assert len(made) == len({post.pk for post in made}) == QueueItem.objects.count() == 60
     assert cycle(workspace) == []
     assert set(workspace.candidates.values_list("state", flat=True)) == {"queued"}
+
+
+def test_for_whom_no_time_is_left_has_a_turn_the_next_time(workspace):
+    said(workspace)
+    turn = run_cycle(workspace, x=XClient(), actor=WORKER, now=NOW, patience=Patience(0))
+    assert turn.proposed == 0
+    assert workspace.candidates.get().state == STATES.NEW
+    assert len(cycle(workspace)) == 1
 
 
 def test_two_cycles_at_once_propose_each_post_once(workspace):

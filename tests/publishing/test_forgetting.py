@@ -18,6 +18,7 @@ from publishing.services import (
     compare_workspace,
     edit_item,
     forget_what_is_gone,
+    forgetting,
     give_up_item,
     hand_off_item,
     look_for_what_is_gone,
@@ -410,6 +411,13 @@ def test_the_daily_look_asks_no_more_than_the_budget_pays_for(x, cafe):
     now = timezone.now() + DAY
     look_for_what_is_gone(actor=WORKER, clock=lambda: now)
     assert x.calls("GET", "/2/tweets") == []
+
+
+def test_where_there_is_nothing_to_look_for_no_money_is_kept_for_it(x, cafe, monkeypatch):
+    kept: list[object] = []
+    monkeypatch.setattr(forgetting, "reserved_for_reading", lambda *_, **__: kept.append(1))
+    look_for_what_is_gone(actor=WORKER, clock=timezone.now)
+    assert kept == []
 
 
 @pytest.mark.django_db

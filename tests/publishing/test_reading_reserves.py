@@ -14,7 +14,7 @@ from control.services import run_cycle
 from control.tasks import cycle
 from publishing.errors import ReadElsewhere
 from publishing.models import PublishAttempt, QueueItem, ReadingReservation
-from publishing.services import claim_item, reserved_for_reading
+from publishing.services import claim_item, purses_of, reserved_for_reading, settle_attempt
 from publishing.states import State
 from revfirst.wait import wait_until
 from tests.concurrency import run_together
@@ -135,6 +135,28 @@ def test_what_is_in_flight_is_not_read_for(x, cafe):
     claim_item(item.pk, actor=WORKER, now=timezone.now())
     with reserved_for_reading(cafe, now=timezone.now()) as usd:
         assert usd == Decimal("0.25")
+
+
+def test_what_is_confirmed_in_that_moment_is_not_read_for_either(cafe, monkeypatch):
+    """Who confirms does not lock the workspace, and comes between what is spent and what is in flight."""
+    item = approved_post(cafe, WITH_A_LINK)
+    claim_item(item.pk, actor=WORKER, now=timezone.now())
+
+    def confirm() -> None:
+        attempt, now = PublishAttempt.objects.get(), timezone.now()
+        settle_attempt(attempt.pk, "confirm", actor=WORKER, now=now, x_post_id="1")
+        connection.close()
+
+    def read_and_confirm(*args, **kwargs):
+        purses = list(purses_of(*args, **kwargs))
+        if connection.in_atomic_block:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(confirm).result()
+        return purses
+
+    monkeypatch.setattr("publishing.services.budget.purses_of", read_and_confirm)
+    with reserved_for_reading(cafe, now=timezone.now()) as usd:
+        assert (usd, spent()) == (Decimal("0.25"), Decimal("0.20"))
 
 
 def test_where_the_workspace_is_locked_for_long_nothing_is_reserved(cafe):

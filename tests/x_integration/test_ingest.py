@@ -118,6 +118,16 @@ def test_what_a_page_says_is_gone_is_noted_though_the_page_is_not_stored(x, cafe
     assert SourcePost.objects.get().gone_reason == "not_found"
 
 
+@pytest.mark.parametrize(("kind", "gone"), [("user", "77"), ("tweet", "9")])
+def test_a_post_of_which_its_own_page_says_that_it_is_gone_is_not_stored(x, cafe, kind, gone):
+    problem = "https://api.twitter.com/2/problems/resource-not-found"
+    told = {"type": problem, "resource_id": gone, "resource_type": kind, "title": "Not Found"}
+    body = page_with({"id": "9"}, {"id": "8", "author_id": "78"}) | {"errors": [told]}
+    x.fault("status", method="GET", path=MENTIONS, status=200, body=body)
+    x.ingest(cafe)
+    assert SourcePost.objects.standing().get().x_post_id == "8"
+
+
 def earlier(**ago) -> str:
     return (timezone.now() - timedelta(**ago)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
