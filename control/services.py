@@ -89,16 +89,16 @@ def run_cycle(
     account = XAccount.objects.select_related("workspace").get(workspace=workspace)
     mentions_feed(workspace, now=now)
     feeds = workspace.feeds.filter(is_on=True).select_related("workspace")
-    for_all = patience and patience.at_most(READING_SECONDS)
+    for_reading = patience and patience.at_most(READING_SECONDS)
     ingested, errors, clock = 0, list[RevFirstError](), ticking(now)
     for feed in feeds.due(now) if patience else feeds.order_by("pk"):
-        if for_all and not for_all.left():
+        if for_reading and not for_reading.left():
             break
         begun = clock()
         try:
             with reserved_for_reading(workspace, now=begun) as usd:
                 ingested += ingest_feed(
-                    feed, account, x=x, actor=actor, now=begun, usd=usd, patience=for_all
+                    feed, account, x=x, actor=actor, now=begun, usd=usd, patience=for_reading
                 )
         except ReadElsewhere:
             break

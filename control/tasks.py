@@ -4,12 +4,13 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from control import services
-from revfirst.batch import BEGINNING_SECONDS, STEP_SECONDS, Patience, run_batch
+from revfirst.batch import Patience, run_batch
 from revfirst.tasks import Schedule, task
 from workspaces.actors import Actor
 from x_integration.client import XClient
 from x_integration.services import forget_billed_reads, forget_old_states
 
+TURNS_SECONDS = 30  # + one call of 25 s, and 5 s to store its page, end before the 60 s time-out
 _CYCLE = Schedule("control.tasks.cycle", minutes=2)
 SCHEDULES = {
     "control.beat": Schedule("control.tasks.beat", minutes=1),
@@ -36,7 +37,7 @@ def cycle(until: float | None = None) -> str:
     now = timezone.now()
     until = until or now.timestamp() + 60 * _CYCLE.minutes
     workspaces = services.workspaces_to_cycle(due_at=now)
-    patience = Patience(BEGINNING_SECONDS + STEP_SECONDS)
+    patience = Patience(TURNS_SECONDS)
     left = run_batch(
         workspaces,
         lambda workspace, x: services.run_cycle(

@@ -13,7 +13,7 @@ from django.db import connection
 
 from revfirst.errors import RevFirstError, Unavailable
 
-BEGINNING_SECONDS, STEP_SECONDS = 25, 8  # + one call of at most 25 s end before the 60 s time-out
+STEP_SECONDS = 8  # 25 s of beginning + 8 s + one call of at most 25 s end before the 60 s time-out
 Thing = TypeVar("Thing")
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
@@ -58,7 +58,7 @@ def run_batch(
     *,
     tool: Callable[[], Tool],
     concurrency: int,
-    seconds: float = BEGINNING_SECONDS,
+    seconds: float = 25,
 ) -> int:
     """Do `work(thing, tool)` for each thing; returns how many were left undone when time ran out.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -13,7 +13,7 @@ from publishing.services.attempts import price_of_item, text_hash, write_attempt
 from publishing.services.breaker import take_trial
 from publishing.services.content import how_many_to_compare
 from publishing.services.facts import facts_about
-from publishing.services.gates import UP_TO_THE_ACCOUNT, Block, Case, first_block
+from publishing.services.gates import ASK_AGAIN, UP_TO_THE_ACCOUNT, Block, Case, first_block
 from publishing.services.moves import move_locked
 from revfirst.db import wait_for_locks_at_most
 from revfirst.prepared import Prepared
@@ -24,9 +24,6 @@ from workspaces.models import Workspace
 from workspaces.policy import policy_of
 from workspaces.services import LOCK_SECONDS_OF_OTHERS, LOCK_SECONDS_WITH_A_WORKSPACE
 from x_integration.models import XAccount
-
-ASK_AGAIN = timedelta(seconds=60)
-
 
 _LOCKED_WORKSPACE = Prepared(
     lambda item_id: (

@@ -23,6 +23,7 @@ from workspaces.policy import Policy
 from x_integration.models import SourcePost, XAccount
 
 CONTENT_REFUSED = "content_refused"
+ASK_AGAIN = timedelta(seconds=60)  # where no gate knows when it opens
 DUPLICATE_WINDOW = DAY  # X refuses the same words for so long (docs/X-API.md, Limits and prices)
 
 
@@ -161,7 +162,7 @@ def _budget(case: Case) -> Block | None:
         if _over(budget, usd):
             return Block("budget", opens_at)
     under_way = any(_over(budget, usd + facts.reserved) for budget, usd, _ in (of_month, of_day))
-    return Block("budget") if under_way else None
+    return Block("budget", case.now + ASK_AGAIN) if under_way else None
 
 
 def _over(budget: Decimal | None, usd: Decimal) -> bool:

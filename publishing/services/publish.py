@@ -13,8 +13,8 @@ from django.db import DatabaseError, OperationalError, connection
 from publishing.errors import PostTaken, WrongState
 from publishing.models import PublishAttempt, QueueItem
 from publishing.services import breaker
-from publishing.services.claim import ASK_AGAIN, block_item, claim_item
-from publishing.services.gates import Block
+from publishing.services.claim import block_item, claim_item
+from publishing.services.gates import ASK_AGAIN, Block
 from publishing.services.settle import settle_attempt
 from publishing.states import State
 from revfirst.batch import OutOfTime, Patience, run_batch

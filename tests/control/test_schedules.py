@@ -20,7 +20,7 @@ from tests.factories import SourcePostFactory, XAccountFactory
 from tests.worlds import WORKER, environment, manage
 from workspaces.models import Workspace
 from x_integration.models import Feed, Spend
-from x_integration.services import READING_SECONDS, mentions_feed
+from x_integration.services import mentions_feed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -184,7 +184,7 @@ def test_feeds_that_a_turn_has_no_time_for_stay_due(monkeypatch):
 
 
 def test_a_turn_begun_late_in_a_batch_reads_no_longer_than_the_batch_may(monkeypatch):
-    monkeypatch.setattr("control.tasks.STEP_SECONDS", -READING_SECONDS - 5)
+    monkeypatch.setattr("control.tasks.TURNS_SECONDS", 0)
     XAccountFactory(access="", refresh="")
     cycle()
     assert Feed.objects.get().last_read_at is None
