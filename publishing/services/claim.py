@@ -11,7 +11,7 @@ from publishing.models import Approval, PublishAttempt, QueueItem
 from publishing.services.approvals import live_approval
 from publishing.services.attempts import price_of_item, text_hash, write_attempt
 from publishing.services.breaker import take_trial
-from publishing.services.content import how_many_to_compare
+from publishing.services.content import is_compared
 from publishing.services.facts import facts_about
 from publishing.services.gates import ASK_AGAIN, UP_TO_THE_ACCOUNT, Block, Case, first_block
 from publishing.services.moves import move_locked
@@ -106,7 +106,7 @@ def case_of(
         account=account,
         approver_id=approval.approved_by_id if approval else None,
         text_hash=text_hash(item.text, reply=item.source_post is not None),
-        compared=how_many_to_compare(item.text) if approval else 0,
+        compared=approval is not None and is_compared(item.text),
         policy=policy,
         now=now,
     )

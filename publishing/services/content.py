@@ -60,14 +60,13 @@ def objection_to(
     return next(objections(case, guards=[SIMILARITY]), None)
 
 
-def how_many_to_compare(text: str) -> int:
-    """With how many of the latest texts this one is compared; with none where the file cannot be used,
-    which the guards say."""
+def is_compared(text: str) -> bool:
+    """Whether the text is compared with the latest ones; not where the file cannot be used, which the guards say."""
     try:
         rule = voice.current().similarity
     except NoBrandVoice:
-        return 0
-    return RECENT_TEXTS if rule is not None and len(text) >= rule.letters_from else 0
+        return False
+    return rule is not None and len(text) >= rule.letters_from
 
 
 @lru_cache(maxsize=500)
@@ -80,7 +79,7 @@ def objections_to(
     text: str, *, workspace: Workspace, source_post: SourcePost | None, besides: int = 0
 ) -> Iterator[Objection]:
     """Every guard's objection in order, asked one by one. Raises NoBrandVoice."""
-    latest = _latest(workspace, besides, many=how_many_to_compare(text))
+    latest = [text for text, _ in _latest(workspace, besides)] if is_compared(text) else []
     rules, asked = _rules(source_post), _asked_for(source_post)
     return objections(Case(text, rules, asked, voice.current().similarity, latest))
 
@@ -99,18 +98,15 @@ def _asked_for(post: SourcePost | None) -> list[str]:
     return [post.author_username, *names_in(post.text)] if post else []
 
 
-def _latest(workspace: Workspace, besides: int, *, many: int) -> list[str]:
-    return [text for text, _ in _latest_items(workspace, besides, many=many)]
-
-
 def sent_lately(item: QueueItem) -> list[str]:
     """The texts with which a claim of the item compares its own (`Facts.sent_texts`)."""
-    many = how_many_to_compare(item.text)
-    latest = _latest_items(item.workspace, item.pk, many=many)
+    if not is_compared(item.text):
+        return []
+    latest = _latest(item.workspace, item.pk)
     return [text for text, state in latest if state in _MAY_STAND_ON_X]
 
 
-def _latest_items(workspace: Workspace, besides: int, *, many: int) -> Iterable[tuple[str, str]]:
+def _latest(workspace: Workspace, besides: int) -> Iterable[tuple[str, str]]:
     """Text and state. What was rejected may be said better, and again."""
     items = workspace.items.exclude(pk=besides).exclude(state=State.REJECTED)
-    return items.order_by("-number").values_list("text", "state")[:many]
+    return items.order_by("-number").values_list("text", "state")[:RECENT_TEXTS]

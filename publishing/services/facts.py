@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from publishing.models import CircuitBreaker, QueueItem
+from publishing.services.content import RECENT_TEXTS
 from revfirst.db import one_row
 from workspaces.models import Workspace
 from workspaces.policy import Policy
@@ -80,8 +81,8 @@ greatest(
     ORDER BY started_at DESC OFFSET greatest(%(daily)s - 1, 0) LIMIT 1),
 ARRAY(SELECT text FROM (SELECT text, state FROM publishing_queueitem
     WHERE workspace_id = %(workspace)s AND id <> %(item)s AND state <> 'rejected'
-    ORDER BY number DESC LIMIT %(compared)s) latest
-    WHERE state IN ('publishing', 'unconfirmed', 'published', 'handed_off')),
+    ORDER BY number DESC LIMIT {RECENT_TEXTS}) latest
+    WHERE %(compared)s AND state IN ('publishing', 'unconfirmed', 'published', 'handed_off')),
 (SELECT coalesce(max(number), 0) FROM publishing_publishattempt WHERE item_id = %(item)s),
 (SELECT coalesce(sum(usd), 0) FROM x_integration_spend
     WHERE workspace_id = %(workspace)s AND day = %(today)s),
@@ -105,11 +106,11 @@ def facts_about(
     account: XAccount | None,
     approver_id: int | None,
     text_hash: str,
-    compared: int,
+    compared: bool,
     policy: Policy,
     now: datetime,
 ) -> Facts:
-    """Everything at once; `item` may be one that is not saved yet, `compared` with so many of the latest."""
+    """Everything at once; `item` may be one that is not saved yet, and is `compared` with the latest or not."""
     post, today = item.source_post, now.astimezone(UTC).date()
     asked = {
         "workspace": workspace.pk,
