@@ -232,7 +232,9 @@ def _similar(case: Case) -> str:
     return f"It is {int(best[1])} % like one of the latest texts: “{best[0]}”." if best else ""
 
 
+@lru_cache(maxsize=2000)
 def _plain(text: str) -> str:
+    """What is compared; the latest texts are much the same from one claim to the next."""
     return " ".join(folded(text).split())
 
 
