@@ -95,7 +95,7 @@ def reserved_for_reading(workspace: Workspace, *, now: datetime) -> Iterator[Dec
     where it died. Looks for a doubtful post do not ask: they are never stopped. Raises ReadElsewhere where
     another reading has them, and Busy.
     """
-    if _usd_for_reading(workspace, now=now) is None:
+    if not _limited().filter(pk=workspace.pk).exists():
         yield None
         return
     until = now + READING_LASTS
@@ -105,11 +105,17 @@ def reserved_for_reading(workspace: Workspace, *, now: datetime) -> Iterator[Dec
         if standing.filter(until__gt=now).exists():
             raise ReadElsewhere
         if (usd := _usd_for_reading(workspace, now=now)) is not None:
-            standing.update_or_create(workspace=workspace, defaults={"usd": usd, "until": until})
+            reservation = {"usd": usd, "until": until}
+            ReadingReservation.objects.update_or_create(workspace=workspace, defaults=reservation)
     try:
         yield usd
     finally:
         standing.filter(until=until).delete()
+
+
+def _limited() -> QuerySet[Workspace]:
+    """The workspaces that have a budget."""
+    return Workspace.objects.exclude(daily_budget_usd=None, monthly_budget_usd=None)
 
 
 def _usd_for_reading(workspace: Workspace, *, now: datetime) -> Decimal | None:
@@ -136,10 +142,9 @@ def warn_of_budgets(*, actor: Actor, now: datetime) -> int:
 
     An alarm is over when its day or month is, or when the budget was raised.
     """
-    limited = Workspace.objects.exclude(daily_budget_usd=None, monthly_budget_usd=None)
     near: dict[tuple[object, str], Purse] = {
         (purse.workspace.pk, purse.alarm): purse
-        for purses in purses_of(limited, now=now)
+        for purses in purses_of(_limited(), now=now)
         for purse in purses
         if purse.asks_for_a_look
     }
